@@ -25,6 +25,7 @@ import anyio.to_thread
 from attrs import evolve, fields, has
 
 from di_async.blocking.portal import Call, portals
+from di_async.core.errors import ClientClosedError
 
 __all__ = [
     "CARRIERS",
@@ -133,23 +134,33 @@ class BlockingContext(Blocking):
         """Whether this process is in the block."""
         return self in _entered
 
-    def __enter__(self) -> Any:
-        target, entered = self._target, False
+    def _before(self) -> None:
+        """Do what precedes the block."""
 
-        async def enter() -> Any:
-            nonlocal entered
+    def _after(self) -> None:
+        """Undo what `_before` did."""
+
+    def __enter__(self) -> Any:
+        target, found, entered = self._target, None, False
+
+        async def enter() -> None:
+            nonlocal found, entered
             found = await target.__aenter__()
             entered = True
             _entered.add(self)
-            return found
 
+        self._before()
         try:
-            found = _call(Call(enter))
+            _call(Call(enter))
+            view = wrap(found)
+            view = self if view == self else view
         except BaseException as error:
             if entered:  # and interrupted before the block began
-                self._leave(type(error), error, error.__traceback__)
+                self.__exit__(type(error), error, error.__traceback__)
+            else:
+                self._after()
             raise
-        return self if found == self else found
+        return view
 
     def __exit__(
         self,
@@ -157,19 +168,31 @@ class BlockingContext(Blocking):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._is_entered:
-            self._leave(kind, error, trace)
-
-    def _leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _entered.discard(self)
+        target, was_entered = self._target, False
         # A generator that is closed cannot await, but it can block.
         ended = (None, None, None) if kind is GeneratorExit else (kind, error, trace)
-        _call(Call(functools.partial(self._target.__aexit__, *ended)))
+        interrupt: BaseException | None = None
+
+        async def leave() -> None:
+            _entered.discard(self)
+            await target.__aexit__(*ended)
+
+        try:
+            while True:
+                try:
+                    if not self._is_entered:
+                        break
+                    was_entered = True
+                    _call(Call(leave))
+                except BaseException as raised:
+                    if not self._is_entered or isinstance(raised, ClientClosedError):
+                        raise
+                    interrupt = raised  # before the call began, which must not be skipped
+            if interrupt is not None:
+                raise interrupt
+        finally:
+            if was_entered:
+                self._after()
 
 
 _entered: "WeakSet[BlockingContext]" = WeakSet()
@@ -296,6 +319,7 @@ def _call(call: Call) -> Any:
     try:
         return wrap(portals.call(call))
     except BaseException as error:
+        call.add_outcome(error)
         result = getattr(error, "write_result", None)  # of a write that was cut off
         if result is not None:
             error.write_result = wrap(result)  # type: ignore[attr-defined]

@@ -34,6 +34,8 @@ class Call:
         self._ended = threading.Event()
         self._result: Any = None
         self._error: BaseException | None = None
+        self.succeeded = False
+        """Whether the call has returned."""
 
     @property
     def ended(self) -> bool:
@@ -48,6 +50,7 @@ class Call:
             self._task = asyncio.current_task()
             found = self.make()
             self._result = await found if inspect.iscoroutine(found) else found
+            self.succeeded = True
         except BaseException as error:  # raised in the caller's thread
             self._error = error
         finally:
@@ -82,13 +85,31 @@ class Call:
         finally:
             del error  # it refers to this frame
 
+    def add_outcome(self, interrupt: BaseException) -> None:
+        """Add to what interrupted the caller how the call has ended, unless it was raised.
+
+        `.write_result` of the interrupt is what the call would have returned.
+        """
+        (error, self._error), (result, self._result) = (self._error, None), (self._result, None)
+        if error is not None:
+            for note in getattr(error, "__notes__", ()):
+                interrupt.add_note(note)
+            interrupt.__cause__ = error
+            result = getattr(error, "write_result", None)
+        elif result is not None:
+            token = getattr(result, "resume_token", None)
+            resume = f", resume token {token}" if isinstance(token, str) else ""
+            interrupt.add_note(f"The call had ended, with {result!r:.200}{resume}")
+        if result is not None:
+            with suppress(AttributeError, TypeError):  # an exception with slots
+                interrupt.write_result = result  # type: ignore[attr-defined]
+
 
 class Portals:
     """The loop's thread, and who needs it."""
 
     _provider: BlockingPortalProvider
-    _lock: threading.Lock
-    _leases: int
+    _holders: set[object]
     _loop: asyncio.AbstractEventLoop | None
 
     def __init__(self) -> None:
@@ -97,9 +118,9 @@ class Portals:
 
     def forget(self) -> None:
         """Start over, as after a fork, which does not copy the loop's thread."""
-        self._provider, self._lock = BlockingPortalProvider(), threading.Lock()
+        self._provider = BlockingPortalProvider()
         self._kept.append(self._provider)  # without its thread, it could not be finalized
-        self._leases, self._loop = 0, None
+        self._holders, self._loop = set(), None
 
     def leave_to_parent(self) -> None:
         """Start over in a forked child, and let nothing that it drops affect the parent."""
@@ -116,7 +137,7 @@ class Portals:
     @property
     def open(self) -> bool:
         """Whether the loop runs."""
-        return self._leases > 0
+        return bool(self._holders)
 
     def on_loop(self) -> bool:
         """Return whether this is the loop's own thread, where nothing may block."""
@@ -124,33 +145,38 @@ class Portals:
             return asyncio.get_running_loop() is self._loop
         return False
 
-    def lease(self) -> BlockingPortal:
-        """Start the loop if it does not run, and keep it running until `release`."""
+    def lease(self, holder: object) -> BlockingPortal:
+        """Start the loop if it does not run, and keep it running until `release`.
+
+        The caller must `release` the holder even if this is interrupted.
+        """
         portal = self._provider.__enter__()
-        with self._lock:
-            self._leases += 1
+        self._holders.add(holder)
         return portal
 
-    def release(self) -> None:
-        """Give a lease back; the last one ends the loop and its thread."""
-        with self._lock:
-            self._leases -= 1
+    def release(self, holder: object) -> None:
+        """End the lease of a holder, if it has one; the last one ends the loop and its thread."""
+        try:
+            self._holders.remove(holder)
+        except KeyError:
+            return
         self._provider.__exit__(None, None, None)
 
     @contextmanager
     def leased(self) -> Iterator[BlockingPortal]:
         """Keep the loop running during the block."""
-        portal = self.lease()
+        holder = object()
         try:
-            yield portal
+            yield self.lease(holder)
         finally:
-            self.release()
+            self.release(holder)
 
     def call(self, call: Call) -> Any:
         """Return the result of a call, or of the coroutine that it returns, on the loop.
 
         Raises:
             ClientClosedError: this is the loop's own thread.
+            BaseException: what a signal handler raised; `Call.add_outcome` adds how the call ended.
         """
         if self.on_loop():
             raise ClientClosedError(
@@ -159,15 +185,9 @@ class Portals:
             )
         with self.leased() as portal:
             interrupt = self._finish(call, portal)
-        if interrupt is None:
-            return call.outcome()
-        try:
-            result = call.outcome()
-        except BaseException as error:
-            raise _explained(interrupt, error) from error
-        if result is not None:
-            interrupt.add_note(f"The call had ended, with {result!r:.200}")
-        raise interrupt
+        if interrupt is not None:
+            raise interrupt
+        return call.outcome()
 
     def _finish(self, call: Call, portal: BlockingPortal) -> BaseException | None:
         """Run a call to its end; return what interrupted it.
@@ -225,15 +245,6 @@ def _start(
     task = loop.create_task(function())
     _running.add(task)
     task.add_done_callback(_running.discard)
-
-
-def _explained(interrupt: BaseException, error: BaseException) -> BaseException:
-    """Return an interrupt with what the cancelled call reports about itself."""
-    for note in getattr(error, "__notes__", ()):
-        interrupt.add_note(note)
-    if hasattr(error, "write_result"):
-        interrupt.write_result = error.write_result  # type: ignore[attr-defined]
-    return interrupt
 
 
 portals = Portals()

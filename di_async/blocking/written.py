@@ -3,7 +3,6 @@
 import atexit
 import functools
 import os
-import threading
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,13 +14,12 @@ from di_async.core.errors import InvalidInputError
 __all__ = ["BlockingClient", "BlockingTemporary"]
 
 _open: "set[BlockingClient]" = set()
-_lock = threading.Lock()
 
 
 class BlockingClient(Blocking):
     """A client that is opened by `with`, or by `open` and `close`."""
 
-    __slots__ = ("_leased", "_pid")
+    __slots__ = ("_holder", "_pid")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("session") is not None:
@@ -32,7 +30,7 @@ class BlockingClient(Blocking):
         call = Call(functools.partial(type(self).async_class, *args, **kwargs))
         del args, kwargs  # credentials
         self._target = call.make()
-        self._leased = False
+        self._holder: object = None
         self._pid = os.getpid()
 
     def open(self) -> Self:
@@ -41,15 +39,17 @@ class BlockingClient(Blocking):
         Raises:
             ClientClosedError: it was opened before; create a new one.
         """
-        portals.lease()
+        holder, entering = object(), Call(self._target.__aenter__)
         try:
-            portals.call(Call(self._target.__aenter__))
+            portals.lease(holder)
+            portals.call(entering)
+            self._holder, self._pid = holder, os.getpid()
+            _open.add(self)
         except BaseException:
-            portals.release()
+            if entering.succeeded:  # and interrupted since
+                portals.call(Call(self._target.aclose))
+            portals.release(holder)
             raise
-        self._leased = True
-        self._pid = os.getpid()
-        _open.add(self)
         return self
 
     def close(self) -> None:
@@ -60,14 +60,11 @@ class BlockingClient(Blocking):
         """
         if self._pid != os.getpid():
             return
-        with _lock:
-            leased, self._leased = self._leased, False
         try:
             portals.call(Call(self._target.aclose))
         finally:
-            if leased:
-                _open.discard(self)
-                portals.release()
+            portals.release(self._holder)
+            _open.discard(self)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -86,29 +83,12 @@ class BlockingTemporary(BlockingContext):
 
     __slots__ = ("_guarded",)
 
-    def __enter__(self) -> Any:
-        guarded = termination.enter()
-        try:
-            found = super().__enter__()
-        except BaseException:
-            if guarded:
-                termination.leave()
-            raise
-        self._guarded = guarded
-        return found
+    def _before(self) -> None:
+        self._guarded = termination.enter()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        guarded = self._is_entered and self._guarded
-        try:
-            super().__exit__(kind, error, trace)
-        finally:
-            if guarded:
-                termination.leave()
+    def _after(self) -> None:
+        if self._guarded:
+            termination.leave()
 
 
 @atexit.register
