@@ -116,72 +116,43 @@ async def recover_write(
         ConnectError: the first attempt was never sent. APIError: it was refused.
         OutcomeUnknownError: neither sending nor reading showed the outcome.
     """
+    story = f"the {write} was cut off in flight; it may have been carried out. {lookup_hint}"
 
-    def story() -> str:
-        return f"the {write} was cut off in flight; it may have been carried out. {lookup_hint}"
+    async def attempt_all() -> T:
+        lost: DIError | None = None
+        state: S | None = None
+        for attempt in range(1, attempts + 1):
+            refused: APIError | None = None
+            try:
+                return await send()
+            except AMBIGUOUS_ERRORS as error:
+                if isinstance(error, ConnectError) and lost is None:
+                    raise
+                lost = error
+            except APIError as error:
+                if lost is None and not was_sent_before(error):
+                    raise
+                lost, refused = lost or error, error
+            logger.warning("The response to the %s was lost; looking it up", write)
+            outcome = await _read_outcome(write, read, accepted, one_read=one_read)
+            result, seen = outcome
+            state = seen if seen is not None else state
+            if result is not None:
+                return result
+            is_safe = seen is not None and may_resend(seen) and not _says_no(lost)
+            if not is_safe or (refused is not None and not resend_after(refused)):
+                raise unknown(lost, state) from (refused if is_safe else lost)
+            if attempt < attempts:
+                await backoff(engine, attempt)
+        assert lost is not None  # noqa: S101 - every attempt ended in an error
+        raise unknown(lost, state) from lost
 
-    with report_if_cut_off(call, story) as record:
-        result = await _recover(
-            engine,
-            write,
-            send,
-            read,
-            accepted,
-            unknown,
-            attempts,
-            may_resend,
-            was_sent_before,
-            resend_after,
-            one_read=one_read,
-        )
+    with report_if_cut_off(call, lambda: story) as record:
+        result = await attempt_all()
         record.keep(result)
         id = getattr(result, "id", None)
         logger.info("%s accepted%s", write, f": {id}" if id and id not in write else "")
         return result
-
-
-async def _recover(
-    engine: Engine,
-    write: str,
-    send: Callable[[], Awaitable[T]],
-    read: Callable[[], Awaitable[S]],
-    accepted: Callable[[S], T | None],
-    unknown: Callable[[DIError, S | None], OutcomeUnknownError],
-    attempts: int,
-    may_resend: Callable[[S], bool],
-    was_sent_before: Callable[[APIError], bool],
-    resend_after: Callable[[APIError], bool],
-    *,
-    one_read: bool,
-) -> T:
-    lost: DIError | None = None
-    state: S | None = None
-    for attempt in range(1, attempts + 1):
-        refused: APIError | None = None
-        try:
-            return await send()
-        except AMBIGUOUS_ERRORS as error:
-            if isinstance(error, ConnectError) and lost is None:
-                raise
-            lost = error
-        except APIError as error:
-            if lost is None and not was_sent_before(error):
-                raise
-            lost, refused = lost or error, error
-        logger.warning("The response to the %s was lost; looking it up", write)
-        outcome = await _read_outcome(write, read, accepted, one_read=one_read)
-        result, seen = outcome
-        state = seen if seen is not None else state
-        if result is not None:
-            return result
-        if seen is None or not may_resend(seen) or _says_no(lost):
-            raise unknown(lost, state) from lost
-        if refused is not None and not resend_after(refused):
-            raise unknown(lost, state) from refused
-        if attempt < attempts:
-            await backoff(engine, attempt)
-    assert lost is not None  # noqa: S101 - every attempt ended in an error
-    raise unknown(lost, state) from lost
 
 
 def _says_no(lost: DIError) -> bool:
