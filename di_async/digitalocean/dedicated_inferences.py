@@ -258,7 +258,8 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         sent = complete_spec(spec)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await self._price_check(sent, max_hourly, allow_unknown_price)()
+        check_price = self._price_check(sent, max_hourly, allow_unknown_price)
+        await check_price()
         body = {"spec": sent.to_dict(), **self._secrets(access_tokens)}
         find = partial(self._find_all, sent.name)
         create = partial(

@@ -5,13 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, TypeVar, overload
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.pricing import MaxHourly
+from di_async.core.pricing import MaxHourly, check_price, parse_max_hourly
 from di_async.core.seconds import checked_seconds
 from di_async.core.temporary_names import DEFAULT_PREFIX, LIFETIME_S
 from di_async.engine.deployable import Deployable
 from di_async.engine.disposal import CLEANUP_TIMEOUT_S
 from di_async.engine.frames import clears_frames
-from di_async.engine.pricing import price_check
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
@@ -174,11 +173,25 @@ class DeployableApi(ResourceApi[R]):
     def _price_check(
         self, spec: Any, max_hourly: MaxHourly | None, allow_unknown_price: bool
     ) -> Callable[[], Awaitable[None]]:
-        """Return a check of what a complete spec would cost; see `price_check`."""
-        target = self.deployable()
-        return price_check(
-            lambda: target.hourly_price(spec),
-            lambda: target.offer_problem(spec),
-            max_hourly,
-            allow_unknown_price=allow_unknown_price,
-        )
+        """Return a check that reads a complete spec's price and compares it with the limit.
+
+        The check raises `PriceLimitError` for what is too expensive, of unknown price, or not on
+        offer. If unknown prices are allowed, what is not on offer is left to the provider, which
+        refuses the create.
+
+        Raises:
+            InvalidInputError: `max_hourly` is not an amount.
+        """
+        if max_hourly is not None:
+            parse_max_hourly(max_hourly)
+
+        async def check() -> None:
+            if max_hourly is None:
+                return
+            target, problem = self.deployable(), None
+            price = await target.hourly_price(spec)
+            if price is None and not allow_unknown_price:
+                problem = await target.offer_problem(spec)
+            check_price(price, max_hourly, allow_unknown_price=allow_unknown_price, problem=problem)
+
+        return check

@@ -122,7 +122,8 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         check_value(whole_number(1), complete.replicas, "replicas")  # only a scale takes 0
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await self._price_check(complete, max_hourly, allow_unknown_price)()
+        check_price = self._price_check(complete, max_hourly, allow_unknown_price)
+        await check_price()
         request = self._requests.request("create_deployment", json=complete.to_dict())
         place = self._requests.zone, complete.gpu_type
         await find_earlier_attempt(

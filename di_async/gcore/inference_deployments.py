@@ -130,7 +130,8 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         _check_access(body, open_to_world)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
-        await self._price_check(body, max_hourly, allow_unknown_price)()
+        check_price = self._price_check(body, max_hourly, allow_unknown_price)
+        await check_price()
         name: str = body["name"]
         find, request = partial(self._find, name), self._request("create", json=body)
         create = partial(
