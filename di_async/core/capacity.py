@@ -19,7 +19,7 @@ from di_async.core.errors import (
 )
 from di_async.core.printable import printable
 
-__all__ = ["Attempt", "Failure", "Tries", "explain", "mentions_capacity"]
+__all__ = ["Attempt", "FailureKind", "Tries", "explain", "mentions_capacity"]
 
 _CAPACITY_WORDS = (
     *("capacity", "insufficient", "unavailable", "not available", "out of stock", "sold out"),
@@ -27,7 +27,7 @@ _CAPACITY_WORDS = (
 )
 
 
-class Failure(Enum):
+class FailureKind(Enum):
     """What a failed try means for the next ones."""
 
     CAPACITY = "no capacity"
@@ -42,7 +42,7 @@ class Failure(Enum):
     @property
     def is_final(self) -> bool:
         """Whether no other place is tried."""
-        return self in (Failure.FINAL, Failure.LEFT)
+        return self in (FailureKind.FINAL, FailureKind.LEFT)
 
 
 @frozen
@@ -75,7 +75,7 @@ def mentions_capacity(text: str) -> bool:
 
 def explain(
     error: DIError, *, capacity: Sequence[int | str] = (), input_words: Sequence[str] = ()
-) -> Failure:
+) -> FailureKind:
     """Return what a failed try means.
 
     Args:
@@ -84,25 +84,25 @@ def explain(
         input_words: names of fields; a 422 that names one refuses the input.
     """
     if isinstance(error, PriceLimitError):
-        return Failure.PRICE if error.on_offer else Failure.NOT_OFFERED
+        return FailureKind.PRICE if error.on_offer else FailureKind.NOT_OFFERED
     if isinstance(error, CleanupError):
-        return Failure.LEFT
+        return FailureKind.LEFT
     if isinstance(error, InvalidInputError):
-        return Failure.FINAL
+        return FailureKind.FINAL
     if isinstance(error, APIError) and (error.status in capacity or error.code in capacity):
-        return Failure.CAPACITY
+        return FailureKind.CAPACITY
     if isinstance(error, UnprocessableEntityError):
         message = error.message.lower()
         if mentions_capacity(message):
-            return Failure.CAPACITY
+            return FailureKind.CAPACITY
         names_field = any(word in message for word in input_words)
-        return Failure.FINAL if names_field else Failure.UNEXPLAINED
+        return FailureKind.FINAL if names_field else FailureKind.UNEXPLAINED
     if isinstance(error, BadRequestError):
-        return Failure.FINAL
+        return FailureKind.FINAL
     if isinstance(error, DeploymentFailedError):
         shown = getattr(error.history[-1], "note", None) if error.history else None
-        return Failure.CAPACITY if mentions_capacity(str(shown)) else Failure.UNEXPLAINED
-    return Failure.UNEXPLAINED if isinstance(error, WaitTimeoutError) else Failure.FINAL
+        return FailureKind.CAPACITY if mentions_capacity(str(shown)) else FailureKind.UNEXPLAINED
+    return FailureKind.UNEXPLAINED if isinstance(error, WaitTimeoutError) else FailureKind.FINAL
 
 
 class Tries(Struct, frozen=True):
@@ -111,13 +111,13 @@ class Tries(Struct, frozen=True):
     after_unexplained: int | None = None
     """How many alternatives may still be tried; None before the first unexplained failure."""
 
-    def after(self, failure: Failure, max_unexplained: int) -> "Tries | None":
+    def after(self, failure: FailureKind, max_unexplained: int) -> "Tries | None":
         """Return what is left after a failure; None if no more is to be tried."""
         if failure.is_final:
             return None
         left = self.after_unexplained
         if left is not None:
             left -= 1
-        elif failure is Failure.UNEXPLAINED:
+        elif failure is FailureKind.UNEXPLAINED:
             left = max_unexplained
         return None if left is not None and left <= 0 else Tries(left)

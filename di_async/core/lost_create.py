@@ -22,7 +22,7 @@ __all__ = [
     "Adopt",
     "Ambiguous",
     "Candidate",
-    "Decision",
+    "CreateDecision",
     "Foreign",
     "ReadAgain",
     "RetryDecision",
@@ -79,11 +79,11 @@ class ReadAgain(Struct, frozen=True):
     """Until the absence counts."""
 
 
-Decision = Adopt | Uncertain | Foreign | Absent
-RetryDecision = Decision | Ambiguous | ReadAgain
+CreateDecision = Adopt | Uncertain | Foreign | Absent
+RetryDecision = CreateDecision | Ambiguous | ReadAgain
 
 
-def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> Decision:
+def decide_lost_create(candidates: Iterable[Candidate], window: CallWindow) -> CreateDecision:
     """Return what became of a create that began in this window of time."""
     foreign: Foreign | None = None
     uncertain: Uncertain | None = None

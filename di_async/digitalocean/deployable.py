@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from di_async.core.capacity import Failure, explain
+from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice
@@ -119,10 +119,10 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
         region = spec.region or resource.region or ""
         return price_of(evolve(spec, region=region), await self.api.sizes())
 
-    def explain(self, error: DIError) -> Failure:
+    def explain(self, error: DIError) -> FailureKind:
         """Return what a failure means; the API gives no reason for a failed create."""
         if isinstance(error, DeploymentFailedError):
-            return Failure.UNEXPLAINED
+            return FailureKind.UNEXPLAINED
         return explain(error, input_words=_FIELDS)
 
     def request(self) -> Request:

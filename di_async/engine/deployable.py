@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from attrs import frozen
 from msgspec import Struct
 
-from di_async.core.capacity import Failure
+from di_async.core.capacity import FailureKind
 from di_async.core.errors import DecodeError, DIError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
@@ -163,7 +163,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         return None
 
     @abstractmethod
-    def explain(self, error: DIError) -> Failure:
+    def explain(self, error: DIError) -> FailureKind:
         """Return what a failed create or wait means for other places."""
 
     @abstractmethod

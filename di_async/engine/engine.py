@@ -52,7 +52,7 @@ from di_async.engine.waiting.history import Listener
 from di_async.engine.waiting.new_resources import NewResources
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_report import ReportWait, no_report
+from di_async.engine.waiting.wait_span import BeginSpan, no_span
 
 __all__ = ["Engine"]
 
@@ -344,7 +344,7 @@ class Engine:
             tracker,
             self._poller,
             connector=self._connector,
-            report=self._report_wait,
+            begin_span=self._begin_span,
             access_token=access_token,
             adopted=adopted,
             already_gone=already_gone,
@@ -420,7 +420,7 @@ class Engine:
             tracker,
             self._poller,
             connector=self._connector,
-            report=self._report_wait,
+            begin_span=self._begin_span,
             resumed_until=until,
             redact=self._redact(None),
         )
@@ -429,10 +429,10 @@ class Engine:
         return partial(self.dialect.redact, write or Request("GET", "/"))
 
     @property
-    def _report_wait(self) -> ReportWait:
+    def _begin_span(self) -> BeginSpan:
         runtime = self._runtime
         if runtime is None or runtime.observed is None:
-            return no_report
+            return no_span
         return partial(ObservedWait, runtime.observed, runtime.session.time_at)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from di_async.core.capacity import Attempt, Failure, Tries
+from di_async.core.capacity import Attempt, FailureKind, Tries
 from di_async.core.errors import (
     CleanupError,
     ConflictError,
@@ -77,10 +77,10 @@ class Search:
                 return change
         raise self._no_capacity(last) from last
 
-    def _explain(self, error: DIError) -> Failure:
+    def _explain(self, error: DIError) -> FailureKind:
         """Return what a failed try means."""
         if isinstance(error, WaitError) and error.resume_token is None:
-            return Failure.FINAL  # of the create, not of its wait: what it made is not deleted
+            return FailureKind.FINAL  # of the create, not of its wait: what it made is not deleted
         return self.target.explain(error)
 
     def _no_capacity(self, last: DIError | None) -> NoCapacityError:
@@ -125,7 +125,7 @@ class Search:
             replace_advice(cancelled, f"{change.id} has been deleted: GET answered 404.")
             raise
         except DIError as error:
-            if target.explain(error) is not Failure.FINAL:
+            if target.explain(error) is not FailureKind.FINAL:
                 await self._delete(target, place, change.id, error)
             raise
         return change
@@ -178,7 +178,7 @@ class Search:
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
 
-    def _note(self, place: _Place, failure: Failure, error: DIError) -> None:
+    def _note(self, place: _Place, failure: FailureKind, error: DIError) -> None:
         reason = str(getattr(error, "message", "")) or str(error)
         id = error.id if isinstance(error, WaitError | CleanupError) and error.id else None
         attempt = Attempt(place.region, place.accelerator, failure.value, reason, id)

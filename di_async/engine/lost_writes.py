@@ -25,7 +25,7 @@ from di_async.core.lost_create import (
     Absent,
     Adopt,
     Candidate,
-    Decision,
+    CreateDecision,
     Foreign,
     Uncertain,
     decide_lost_create,
@@ -279,7 +279,7 @@ async def create_by_name(
     async def send() -> T:
         return await engine.json(request, accept, call)
 
-    def decide(found: Sequence[R]) -> Decision:
+    def decide(found: Sequence[R]) -> CreateDecision:
         window = first.window(engine, request) if first else engine.call_window(request, began)
         return decide_lost_create(map(candidate, found), window)
 

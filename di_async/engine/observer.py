@@ -26,7 +26,7 @@ from di_async.core.waiting.observation import Action
 from di_async.engine.clock import Clock
 from di_async.engine.hooks import Guarded
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_report import WaitReport
+from di_async.engine.waiting.wait_span import WaitSpan
 
 __all__ = [
     "BudgetView",
@@ -187,7 +187,7 @@ class ObservedClient:
             self._guard.run(self._own.closed)
 
 
-class ObservedWait(WaitReport):
+class ObservedWait(WaitSpan):
     """One wait, reported to the client's observer."""
 
     def __init__(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from di_async.core.capacity import Failure, explain
+from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import Placement
@@ -94,7 +94,7 @@ class ExoscaleDeployable(Deployable[Deployment]):
         """Return whether the zone lacks the GPU family."""
         return await self.read_problem(complete_spec(spec))
 
-    def explain(self, error: DIError) -> Failure:
+    def explain(self, error: DIError) -> FailureKind:
         """Return what a failure means."""
         return explain(error, capacity=_CAPACITY)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from di_async.core.capacity import Failure, explain
+from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
@@ -125,10 +125,10 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
         fields = {"flavor_name": resource.flavor_name, "containers": containers}
         return await read_price(self.engine, fields)
 
-    def explain(self, error: DIError) -> Failure:
+    def explain(self, error: DIError) -> FailureKind:
         """Return what a failure means; a task that fails found no room."""
         if isinstance(error, DeploymentFailedError) and _in_task(error):
-            return Failure.CAPACITY
+            return FailureKind.CAPACITY
         return explain(error, capacity=_CAPACITY)
 
     def request(self) -> Request:

@@ -40,7 +40,7 @@ from di_async.engine.waiting.failures import (
     name_of,
 )
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_report import ReportWait, no_report
+from di_async.engine.waiting.wait_span import BeginSpan, no_span
 from di_async.engine.waiting.waiters import WaitClosedError, Waiter
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Change(ClientBound, Generic[R]):
         *,
         connector: _Connects,
         redact: Callable[[str], str],
-        report: ReportWait = no_report,
+        begin_span: BeginSpan = no_span,
         access_token: Any = None,
         adopted: bool = False,
         already_gone: bool = False,
@@ -151,7 +151,7 @@ class Change(ClientBound, Generic[R]):
         self._tracker = tracker
         self._waits = waits
         self._connector = connector
-        self._report = report
+        self._begin_span = begin_span
         self._details = FailureDetails(tracker, redact, updates_spec=previous_spec is not None)
         self._resumed_until = self._deadline_at = resumed_until
         self.access_token = access_token
@@ -269,7 +269,7 @@ class Change(ClientBound, Generic[R]):
         until = None if seconds is None else self._tracker.clock.now() + seconds
         if not isinstance(self._tracker.decision, Pending):
             return await self._result(self._tracker.decision, until)
-        with self._report(self._tracker, "wait"):
+        with self._begin_span(self._tracker, "wait"):
             return await self._wait(seconds, until)
 
     async def _wait(self, seconds: float | None, until: float | None) -> R:
@@ -288,7 +288,7 @@ class Change(ClientBound, Generic[R]):
             checked_timeout(timeout)  # here, and not at the first step
         follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
-        return EventStream(self._tracker, follow, self._result, seconds, self._report)
+        return EventStream(self._tracker, follow, self._result, seconds, self._begin_span)
 
     async def connect(
         self,
@@ -343,9 +343,9 @@ class Change(ClientBound, Generic[R]):
         )
         seconds = self._seconds(timeout)
         until = None if seconds is None else tracker.clock.now() + seconds
-        with self._report(tracker, "connect") as report, _new_key_on_error() as on_key:
+        with self._begin_span(tracker, "connect") as span, _new_key_on_error() as on_key:
             resource = await self._wait(seconds, until)
-            report.settled()
+            span.settled()
             try:
                 endpoint = await self._connector.connect(
                     tracker, resource, options, probe, until, on_key=on_key

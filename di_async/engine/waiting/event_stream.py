@@ -9,7 +9,7 @@ from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import Decision, Pending
 from di_async.engine.client_bound import ClientBound
 from di_async.engine.waiting.tracker import ChangeTracker
-from di_async.engine.waiting.wait_report import ReportWait, WaitReport, no_report
+from di_async.engine.waiting.wait_span import BeginSpan, WaitSpan, no_span
 
 __all__ = ["EventStream", "StatusStream"]
 
@@ -39,7 +39,7 @@ class EventStream(StatusStream, Generic[R]):
     was cancelled may be awaited again.
     """
 
-    _begun: WaitReport | None = None
+    _span: WaitSpan | None = None
     """Of the first step until the end; set here for `__del__`, as `__init__` may have failed."""
 
     def __init__(
@@ -48,7 +48,7 @@ class EventStream(StatusStream, Generic[R]):
         follow: Callable[[float | None], Awaitable[Decision]],
         result: Callable[[Decision, float | None], Awaitable[R]],
         seconds: Callable[[], float | None],
-        report: ReportWait = no_report,
+        begin_span: BeginSpan = no_span,
     ) -> None:
         self._tracker = tracker
         self._follow = follow
@@ -57,7 +57,7 @@ class EventStream(StatusStream, Generic[R]):
         self._until: float | None = None
         self._next = 0
         self._decision: Decision = Pending()
-        self._report = report
+        self._begin_span = begin_span
         self._closed = False
 
     def __aiter__(self) -> "EventStream[R]":
@@ -91,9 +91,9 @@ class EventStream(StatusStream, Generic[R]):
         self._end(outcome="abandoned")
 
     def _end(self, error: BaseException | None = None, outcome: str | None = None) -> None:
-        report, self._begun = self._begun, None
-        if report is not None:
-            report.end(error, outcome)
+        span, self._span = self._span, None
+        if span is not None:
+            span.end(error, outcome)
 
     async def _step(self) -> StatusChange:
         tracker = self._tracker
@@ -103,8 +103,8 @@ class EventStream(StatusStream, Generic[R]):
             if not isinstance(self._decision, Pending):
                 await self._result(self._decision, self._until)
                 raise StopAsyncIteration
-            if self._begun is None:
-                self._begun = self._report(tracker, "events")
+            if self._span is None:
+                self._span = self._begin_span(tracker, "events")
             self._decision = await self._follow(self._left())
             if self._closed:  # meanwhile
                 raise StopAsyncIteration

@@ -1,4 +1,4 @@
-"""What a wait reports of itself: nothing, unless the client has an observer (`engine.observer`)."""
+"""The span of one wait, for observers: `engine.observer` has the one that reports."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -6,11 +6,11 @@ from typing import Any, Self
 
 from di_async.engine.waiting.tracker import ChangeTracker
 
-__all__ = ["ReportWait", "WaitReport", "no_report"]
+__all__ = ["BeginSpan", "WaitSpan", "no_span"]
 
 
-class WaitReport:
-    """One wait, from entering this context to leaving it; this one reports nothing."""
+class WaitSpan:
+    """One wait, from entering this context to leaving it. This class reports nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -30,11 +30,11 @@ class WaitReport:
         """Report the end of the wait, once."""
 
 
-_NO_REPORT = WaitReport()
-ReportWait = Callable[[ChangeTracker[Any], str], WaitReport]
-"""Begins to observe a wait; the text is `wait`, `events` or `connect`."""
+_NO_SPAN = WaitSpan()
+BeginSpan = Callable[[ChangeTracker[Any], str], WaitSpan]
+"""Begins the span of a wait; the text is `wait`, `events` or `connect`."""
 
 
-def no_report(tracker: ChangeTracker[Any], call: str) -> WaitReport:
-    """Return the observation of a wait of a client without an observer."""
-    return _NO_REPORT
+def no_span(tracker: ChangeTracker[Any], call: str) -> WaitSpan:
+    """Return the span of a wait of a client without an observer."""
+    return _NO_SPAN
