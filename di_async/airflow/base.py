@@ -30,9 +30,9 @@ from di_async.core.errors import (
     DIError,
     ResourceVanishedError,
 )
+from di_async.engine.cleanup import finish
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
-from di_async.engine.disposal import finish
 from di_async.engine.ensure import Ensured
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 

@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import Any, Self
 
-from di_async.blocking import termination
+from di_async.blocking import sigterm
 from di_async.blocking.derive import Blocking, BlockingContext
 from di_async.blocking.portal import Call, portals
 from di_async.core.errors import InvalidInputError
@@ -84,11 +84,11 @@ class BlockingTemporary(BlockingContext):
     __slots__ = ("_guarded",)
 
     def _before(self) -> None:
-        self._guarded = termination.enter()
+        self._guarded = sigterm.enter()
 
     def _after(self) -> None:
         if self._guarded:
-            termination.leave()
+            sigterm.leave()
 
 
 @atexit.register

@@ -76,7 +76,6 @@ from di_async.engine.deletion import delete, delete_at_once
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
-from di_async.engine.listed import read_listed
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
@@ -87,8 +86,9 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.names import create_when_free
+from di_async.engine.read_listed import read_listed
 from di_async.engine.retried_create import first_attempt
+from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
 
 __all__ = ["DedicatedInferences"]

@@ -8,8 +8,8 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.pricing import MaxHourly, check_price, parse_max_hourly
 from di_async.core.seconds import checked_seconds
 from di_async.core.temporary_names import DEFAULT_PREFIX, LIFETIME_S
+from di_async.engine.cleanup import CLEANUP_TIMEOUT_S
 from di_async.engine.deployable import Deployable
-from di_async.engine.disposal import CLEANUP_TIMEOUT_S
 from di_async.engine.frames import clears_frames
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout

@@ -36,10 +36,8 @@ from di_async.core.temporary_names import (
     format_name,
 )
 from di_async.core.validation import check_value, mapping
-from di_async.engine import termination
-from di_async.engine.connecting import checked_options
-from di_async.engine.deployable import Deployable
-from di_async.engine.disposal import (
+from di_async.engine import sigterm
+from di_async.engine.cleanup import (
     CLEANUP_TIMEOUT_S,
     cleanup_error,
     delete_proven,
@@ -47,6 +45,8 @@ from di_async.engine.disposal import (
     finish,
     let_answer,
 )
+from di_async.engine.connecting import checked_options
+from di_async.engine.deployable import Deployable
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.waiting.failures import replace_advice
@@ -141,7 +141,7 @@ class Temporary(Generic[T]):
             raise InvalidInputError(
                 "a temporary deployment is entered once; make one for each block"
             )
-        self._owner = termination.enter()
+        self._owner = sigterm.enter()
         try:
             found: T = await self._start()
         except BaseException as error:
@@ -218,7 +218,7 @@ class Temporary(Generic[T]):
             task, cancelled = await finish(self._clean_up, self._announce)
             failure = self._failure(task)
         finally:
-            terminated = termination.leave(self._owner)
+            terminated = sigterm.leave(self._owner)
         if failure is not None:
             raise failure from error if error is not None else failure.last_error
         if isinstance(error, WaitError) and self.change is not None and error.id == self.change.id:
@@ -226,7 +226,7 @@ class Temporary(Generic[T]):
         elif isinstance(error, _INTERRUPTS) and self.change is not None:
             replace_advice(error, _DELETED)
         if terminated:
-            raise SystemExit(termination.EXIT_CODE) from error
+            raise SystemExit(sigterm.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
             raise cancelled
         if isinstance(error, OutcomeUnknownError) and self.change is None and self._was_deleted:

@@ -20,7 +20,6 @@ from di_async.core.validation import check_value, whole_number
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
-from di_async.engine.listed import read_listed
 from di_async.engine.listing import Listing
 from di_async.engine.lost_writes import (
     READ_FIRST,
@@ -28,6 +27,7 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
     unknown_write,
 )
+from di_async.engine.read_listed import read_listed
 from di_async.engine.retried_create import find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.api import ZoneRequests

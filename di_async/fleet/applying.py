@@ -24,10 +24,10 @@ from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max
 from di_async.core.redaction import masked
 from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.engine.arguments import check_clients, no_client
+from di_async.engine.cleanup import delete_named
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
 from di_async.engine.deployable import Deployable
-from di_async.engine.disposal import delete_named
 from di_async.engine.ensure import Ensured
 from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback

@@ -23,8 +23,8 @@ from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import AcceptedWrite, create_by_name
-from di_async.engine.names import create_when_free
 from di_async.engine.retried_create import first_attempt
+from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
 from di_async.gcore.api import DEPLOYMENTS, read_rows

@@ -22,8 +22,8 @@ from di_async.engine.lost_writes import (
     recover_write,
     unknown_create,
 )
-from di_async.engine.names import create_when_free
 from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt, first_attempt
+from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
 from di_async.gcore.api import INSTANCES
 from di_async.gcore.desired_state import desired_state

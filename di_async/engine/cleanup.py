@@ -1,4 +1,4 @@
-"""Delete what must not go on billing: retried, proven by GET 404, and not ended by cancellation."""
+"""Delete what must not go on billing: with retries, until GET answers 404, also if cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
