@@ -44,8 +44,8 @@ _MISSING_INTERVALS = 1.2
 T = TypeVar("T")
 
 
-class ReadTimes(Struct, eq=False):
-    """The times of something that one request reads: a resource or a list page."""
+class ReadUnit(Struct, eq=False):
+    """What one request reads, a resource or a list page, and when."""
 
     paced_from: float = -math.inf
     """The last read, as the pace counts it: a new resource's first read waits its turn."""
@@ -54,7 +54,7 @@ class ReadTimes(Struct, eq=False):
     in_flight: bool = False
 
 
-class PollEntry(ReadTimes, Generic[T], eq=False, kw_only=True):
+class PollEntry(ReadUnit, Generic[T], eq=False, kw_only=True):
     """Polling state of one watched resource, and the watchers that its reads are delivered to."""
 
     ref: ResourceRef
@@ -95,7 +95,7 @@ class PollEntry(ReadTimes, Generic[T], eq=False, kw_only=True):
         self.watchers = tuple(one for one in self.watchers if one is not watcher)
 
 
-class _PageTimes(ReadTimes, eq=False):
+class _PageUnit(ReadUnit, eq=False):
     number: int = 0
 
 
@@ -142,9 +142,9 @@ class PollSchedule(Generic[T]):
         self._regions = RegionChoice()
         self._region_to_try: str | None = None
         self._check_region = False
-        self._pages: dict[int, _PageTimes] = {}
-        self._search = ReadTimes()
-        self._heap: list[tuple[float, int, ReadTimes]] = []
+        self._pages: dict[int, _PageUnit] = {}
+        self._search = ReadUnit()
+        self._heap: list[tuple[float, int, ReadUnit]] = []
         self._tie_breaker = itertools.count()
         self._replan = True
         self._replan_at = -math.inf
@@ -274,8 +274,8 @@ class PollSchedule(Generic[T]):
         page_count = None if total is None else _page_count(read.number, rows, total)
         if read.region != self._regions.region and not self._enter(read.region, page_count):
             return PageRows([], [])  # a list that is not read any more
-        schedule = self._page(read.number)
-        schedule.in_flight, schedule.paced_from = False, now
+        page = self._page(read.number)
+        page.in_flight, page.paced_from = False, now
         crowded = len(self._index.ids_on(read.number)) > 1
         update = self._index.update(read.number, rows, page_count, now)
         result = PageRows[T]([], [])
@@ -296,7 +296,7 @@ class PollSchedule(Generic[T]):
         searching = self._index.unlocated or self._index.missing
         self._replan |= bool(searching) or update.moved or (len(ids) > 1) != crowded
         if ids and not self._replan:
-            self._schedule_next(*self._page_unit(read.number, ids, now), now)
+            self._schedule_next(*self._load_of_page(read.number, ids, now), now)
         return result
 
     def _row_read(self, entry: PollEntry[T], now: float) -> None:
@@ -304,6 +304,33 @@ class PollSchedule(Generic[T]):
         if entry.due_by != math.inf:
             entry.due_by = entry.due_at = math.inf  # the GET that was due by then is not needed
             self._due_by.pop(entry, None)
+
+    def page_failed(self, read: ReadPage, now: float) -> None:
+        """Record that a page could not be read; it is read again in its turn."""
+        if read.region == self._regions.region:
+            page = self._page(read.number)
+            page.in_flight, page.paced_from = False, now
+            self._replan = True
+
+    def page_in_flight(self, entry: PollEntry[T]) -> bool:
+        """Return whether a page that may show the entry is being read."""
+        if not entry.listed:
+            return False
+        number = self._index.page_of(entry.id)
+        if number is not None:
+            return number in self._pages and self._pages[number].in_flight
+        return any(page.in_flight for page in self._pages.values())
+
+    def entries_on(self, read: ReadPage) -> list[PollEntry[T]]:
+        """Return the entries that a page showed last."""
+        if read.region != self._regions.region:
+            return []
+        return [self._listed[id] for id in self._index.ids_on(read.number)]
+
+    def _page(self, number: int) -> _PageUnit:
+        return self._pages.setdefault(number, _PageUnit(number=number))
+
+    # -- confirmations ------------------------------------------------------------------------
 
     def row_examined(
         self,
@@ -339,8 +366,6 @@ class PollSchedule(Generic[T]):
         entry.refuted_fingerprint = fingerprint
         return True
 
-    # -- confirmations ------------------------------------------------------------------------
-
     def request_confirm(self, entry: PollEntry[T]) -> None:
         """Queue a GET that goes before all scheduled reads."""
         if not entry.confirm_requested:
@@ -363,43 +388,20 @@ class PollSchedule(Generic[T]):
             entry.confirm_requested = False
         return None
 
-    def page_failed(self, read: ReadPage, now: float) -> None:
-        """Record that a page could not be read; it is read again in its turn."""
-        if read.region == self._regions.region:
-            schedule = self._page(read.number)
-            schedule.in_flight, schedule.paced_from = False, now
-            self._replan = True
+    # -- cancelled reads ----------------------------------------------------------------------
 
     def read_cancelled(self, read: ReadOne[T] | ReadPage) -> None:
         """Record that a read was cancelled; it counts as made when it was sent."""
         if isinstance(read, ReadOne):
-            schedule: ReadTimes = read.entry
+            unit: ReadUnit = read.entry
             read.entry.confirm_requested = False
         elif read.region == self._regions.region:
-            schedule = self._page(read.number)
+            unit = self._page(read.number)
         else:
             return
-        schedule.in_flight = False
-        schedule.paced_from = max(schedule.paced_from, schedule.sent_at)
+        unit.in_flight = False
+        unit.paced_from = max(unit.paced_from, unit.sent_at)
         self._replan = True
-
-    def page_in_flight(self, entry: PollEntry[T]) -> bool:
-        """Return whether a page that may show the entry is being read."""
-        if not entry.listed:
-            return False
-        number = self._index.page_of(entry.id)
-        if number is not None:
-            return number in self._pages and self._pages[number].in_flight
-        return any(page.in_flight for page in self._pages.values())
-
-    def entries_on(self, read: ReadPage) -> list[PollEntry[T]]:
-        """Return the entries that a page showed last."""
-        if read.region != self._regions.region:
-            return []
-        return [self._listed[id] for id in self._index.ids_on(read.number)]
-
-    def _page(self, number: int) -> _PageTimes:
-        return self._pages.setdefault(number, _PageTimes(number=number))
 
     # -- which list ---------------------------------------------------------------------------
 
@@ -448,29 +450,29 @@ class PollSchedule(Generic[T]):
             return ReadPage(1, region)
         replan_in = self._replan_at - now
         while self._heap:
-            due_at, _, schedule = self._heap[0]
+            due_at, _, unit = self._heap[0]
             if due_at > now + _TICK_S:
                 return min(due_at - now, replan_in)
             heapq.heappop(self._heap)
-            if schedule.in_flight or due_at != schedule.due_at:
+            if unit.in_flight or due_at != unit.due_at:
                 continue
-            read = self._start(schedule, now)
+            read = self._start(unit, now)
             if read is not None:
                 return read
         return replan_in
 
-    def _start(self, schedule: ReadTimes, now: float) -> ReadOne[T] | ReadPage | None:
-        if schedule is self._search:
+    def _start(self, unit: ReadUnit, now: float) -> ReadOne[T] | ReadPage | None:
+        if unit is self._search:
             page = self._next_search_page(now)
             if page is None:
                 return None
-            schedule = page
-        if isinstance(schedule, _PageTimes):
-            schedule.in_flight, schedule.sent_at = True, now
-            self._index.page_sent(schedule.number)
-            return ReadPage(schedule.number, self._regions.region)
-        if isinstance(schedule, PollEntry) and self._entries.get(schedule.ref) is schedule:
-            return self._start_get(schedule, now, confirms=False)
+            unit = page
+        if isinstance(unit, _PageUnit):
+            unit.in_flight, unit.sent_at = True, now
+            self._index.page_sent(unit.number)
+            return ReadPage(unit.number, self._regions.region)
+        if isinstance(unit, PollEntry) and self._entries.get(unit.ref) is unit:
+            return self._start_get(unit, now, confirms=False)
         return None
 
     @staticmethod
@@ -478,7 +480,7 @@ class PollSchedule(Generic[T]):
         entry.in_flight, entry.sent_at = True, now
         return ReadOne(entry, confirms)
 
-    def _next_search_page(self, now: float) -> _PageTimes | None:
+    def _next_search_page(self, now: float) -> _PageUnit | None:
         """Return the next page to search; schedule the one after it."""
         pages = [page for page in map(self._page, self._index.unsearched()) if not page.in_flight]
         if not pages:
@@ -492,13 +494,13 @@ class PollSchedule(Generic[T]):
         return ready[0] if ready else None
 
     def _plan(self, now: float, quota: PollQuota) -> None:
-        """Plan the pace and when each unit is due."""
+        """Plan the pace, and when each unit is due."""
         self._replan_at = now + max(_REPLAN_S, min(self._policy.target_lag, _MAX_REPLAN_S))
         self._choose_list()
         self._replan = False
         units = list(self._units(now))
         self.pace, due = plan_pace([load for _, load in units], self._policy, quota, now)
-        scheduled: dict[ReadTimes, None] = {}
+        scheduled: dict[ReadUnit, None] = {}
         for (unit, _), due_at in zip(units, due, strict=True):
             unit.due_at = due_at
             scheduled[unit] = None
@@ -514,10 +516,10 @@ class PollSchedule(Generic[T]):
         ]
         heapq.heapify(self._heap)
 
-    def _units(self, now: float) -> Iterator[tuple[ReadTimes, PendingLoad]]:
-        """Return everything that sets the pace: pages, single resources, the search."""
+    def _units(self, now: float) -> Iterator[tuple[ReadUnit, PendingLoad]]:
+        """Yield every unit that sets the pace, with its load: pages, resources, the search."""
         for number, ids in self._index.occupied():
-            yield self._page_unit(number, ids, now)
+            yield self._load_of_page(number, ids, now)
         unlocated = [self._listed[id] for id in self._index.unlocated]
         search = self._index.unsearched()
         to_send = [number for number in search if not self._page(number).in_flight]
@@ -532,17 +534,17 @@ class PollSchedule(Generic[T]):
         for entry in by_get:
             yield entry, self._load(entry, entry, entry, 1, now)
 
-    def _page_unit(
+    def _load_of_page(
         self, number: int, ids: Sequence[str], now: float
-    ) -> tuple[ReadTimes, PendingLoad]:
-        """Return a page that shows these ids, or the entry itself if there is only one."""
+    ) -> tuple[ReadUnit, PendingLoad]:
+        """Return the unit that shows these ids, with its load: the page, or an id that is alone."""
         first, last = self._listed[ids[0]], self._listed[ids[-1]]
         unit = self._page(number) if len(ids) > 1 else first
         return unit, self._load(unit, first, last, len(ids), now)
 
     def _load(
         self,
-        unit: ReadTimes,
+        unit: ReadUnit,
         first: PollEntry[T],
         last: PollEntry[T],
         count: int,
@@ -563,12 +565,12 @@ class PollSchedule(Generic[T]):
             unit.paced_from,
         )
 
-    def _schedule_next(self, unit: ReadTimes, load: PendingLoad, now: float) -> None:
+    def _schedule_next(self, unit: ReadUnit, load: PendingLoad, now: float) -> None:
         """Schedule a unit that was just read, at the present pace."""
         unit.due_at = now + read_interval(load, self.pace)
         self._push(unit)
 
-    def _push(self, unit: ReadTimes) -> None:
+    def _push(self, unit: ReadUnit) -> None:
         heapq.heappush(self._heap, (unit.due_at, next(self._tie_breaker), unit))
 
 
