@@ -368,7 +368,7 @@ class Poller:
         quota = self._quota(now)
         for poller in self._resources.values():
             poller.resume_list()
-            poller.remind(quota, _REVIEW_S)
+            poller.read_overdue_operations(quota, _REVIEW_S)
             if self._durations.review(poller.pending_ages()):
                 poller.schedule.distributions_changed()
 

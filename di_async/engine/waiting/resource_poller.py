@@ -4,17 +4,13 @@
 sends the requests. A list row is a hint and a GET confirms it; only where confirming GETs would
 come too late, and the policy allows it, a row settles a wait, and the history says so.
 
-Where a write is followed by an operation (or task), up to `_FEW_OPERATIONS` operations are each
-read to their end before the resource. Of more, the resources are read by list pages, and an
-operation is read when its resource looks settled, and every few minutes as well.
+Where a write is followed by an operation (or task), it is read before the resource; where there
+are many, see `operation_reads`.
 """
 
-import heapq
 import math
 from collections.abc import Sequence
 from typing import Any
-
-from msgspec import Struct
 
 from di_async.core.errors import (
     APIError,
@@ -44,6 +40,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.clock import Clock
 from di_async.engine.log import Log
 from di_async.engine.waiting.duration_recorder import DurationRecorder, Entry
+from di_async.engine.waiting.operation_reads import FEW_OPERATIONS, OperationReads
 from di_async.engine.waiting.tracker import ChangeTracker
 
 __all__ = ["ResourcePoller"]
@@ -58,27 +55,9 @@ _ROWS_TO_CONFIRM = 20
 _REMEMBERED = 1000
 # The one read of a wait whose deadline has passed may be this late, to keep the pace.
 _SOON_S = 5.0
-# So many operations are each followed by GETs; of more, their resources are.
-_FEW_OPERATIONS = 8
-# An operation is read at least this often, within this share of the quota: one that failed may
-# leave no trace at its resource.
-_REMIND_S = 300.0
-_REMIND_SHARE = 0.2
-_HOUR_S = 3600.0
 # After this many list failures in a row, or a refusal, waits send GETs for so many seconds. Then
 # one more page is tried, and the first failure starts the next pause.
 _MAX_LIST_FAILURES, _LIST_PAUSE_S, _REFUSED_LIST_PAUSE_S = 3, 300.0, 3600.0
-
-
-class _OperationRead(Struct, eq=False):
-    """Reads of an operation whose resource is watched by list pages."""
-
-    ref: ResourceRef
-    sent_at: float = -math.inf
-    pause: float = 0.0
-    """Seconds before the operation may be read again."""
-    entry: Entry | None = None
-    resource_looks_settled: bool = False
 
 
 class ResourcePoller:
@@ -103,7 +82,7 @@ class ResourcePoller:
         self._list_failures = 0
         self._list_paused = False
         self._entries: dict[ChangeTracker[Any], Entry] = {}
-        self._operation_reads: dict[ChangeTracker[Any], _OperationRead] = {}
+        self._operations = OperationReads(self.schedule, policy, clock)
         self._operations_watched = 0
         self._rows_confirmed = 0
         self._row_was_refuted = False
@@ -127,7 +106,7 @@ class ResourcePoller:
     def unwatch(self, tracker: ChangeTracker[Any]) -> None:
         """Stop reading for a tracker without waiters."""
         entry = self._entries.pop(tracker, None)
-        self._operation_reads.pop(tracker, None)
+        self._operations.remove(tracker)
         if entry is not None:
             self._remove_watcher(tracker, entry)
 
@@ -202,12 +181,12 @@ class ResourcePoller:
     def _next_ref(self, tracker: ChangeTracker[Any]) -> ResourceRef:
         """Return what is read for a tracker: its first operation or its resource."""
         operation = tracker.operation
-        if operation is None or tracker in self._operation_reads:
+        if operation is None or tracker in self._operations:
             return tracker.target
         entry = self._entries.get(tracker)
         reads_it = entry is not None and entry.ref == operation
-        if self._use_list and not reads_it and self._operations_watched >= _FEW_OPERATIONS:
-            self._operation_reads[tracker] = _OperationRead(operation)
+        if self._use_list and not reads_it and self._operations_watched >= FEW_OPERATIONS:
+            self._operations.add(tracker, operation)
             return tracker.target
         return operation
 
@@ -396,60 +375,31 @@ class ResourcePoller:
         """Queue a GET for a row that looks settled; pending operations are read first."""
         waiting = [tracker for tracker in entry.watchers if tracker.operation is not None]
         for tracker in waiting:
-            self._read_operation(tracker, looks_settled=True)
+            self._operations.read(tracker, looks_settled=True)
         if len(waiting) < len(entry.watchers):
             self.schedule.request_confirm(entry)
 
     # -- operations ---------------------------------------------------------------------------
 
-    def remind(self, quota: PollQuota, seconds: float) -> None:
-        """Read the operations that were not read for long, within a share of the quota."""
-        now = self._clock.now()
-        due = [
-            (read.sent_at, tracker)
-            for tracker, read in self._operation_reads.items()
-            if now - max(read.sent_at, tracker.started_at) >= _REMIND_S
-        ]
-        allowed = quota.remaining / _HOUR_S * _REMIND_SHARE * seconds
-        most = max(1, int(min(allowed, len(due))))
-        for _, tracker in heapq.nsmallest(most, due, key=lambda one: one[0]):
-            self._read_operation(tracker, looks_settled=False)
+    def read_overdue_operations(self, quota: PollQuota, seconds: float) -> None:
+        """Read the operations that were not read for long."""
+        self._operations.read_overdue(quota, seconds)
 
     def _plan_next_read(self, tracker: ChangeTracker[Any], entry_read: Entry) -> None:
         """Decide what a pending wait reads after a GET of this entry."""
-        entry, operation = self._entries[tracker], self._operation_reads.get(tracker)
+        entry, operation = self._entries[tracker], tracker.operation
         if entry is entry_read:
             if self._next_ref(tracker) != entry_read.ref:
                 self.watch(tracker)
-            elif tracker.resource_looks_settled and not self._read_operation(
+            elif tracker.resource_looks_settled and not self._operations.read(
                 tracker, looks_settled=True
             ):
                 tracker.waiters.wake(Pending(), self._clock.now(), news=False)
-        elif tracker.operation is None:
-            self._operation_reads.pop(tracker, None)
-            if operation is not None and operation.resource_looks_settled:
+        elif operation is None:
+            if self._operations.remove(tracker):
                 self.schedule.request_confirm(entry)
-        elif tracker.operation != entry_read.ref and operation is not None:
-            looks_settled = operation.resource_looks_settled
-            self._operation_reads[tracker] = _OperationRead(tracker.operation)
-            self._read_operation(tracker, looks_settled=looks_settled)
-
-    def _read_operation(self, tracker: ChangeTracker[Any], *, looks_settled: bool) -> bool:
-        """Queue a read of a tracker's first operation; return False if it was read just now."""
-        operation, now = self._operation_reads.get(tracker), self._clock.now()
-        if operation is None:
-            return False
-        operation.resource_looks_settled |= looks_settled
-        if operation.entry is not None and operation.entry.confirm_requested:
-            return True
-        if now < operation.sent_at + operation.pause:
-            return False
-        pause = max(2 * operation.pause, self._policy.target_lag)
-        operation.pause = min(pause, self._policy.max_interval)
-        operation.sent_at, operation.resource_looks_settled = now, looks_settled
-        operation.entry = PollEntry(ref=operation.ref, listed=False, watchers=(tracker,))
-        self.schedule.request_confirm(operation.entry)
-        return True
+        elif operation != entry_read.ref:
+            self._operations.advance(tracker, operation)
 
     # -- durations ----------------------------------------------------------------------------
 
