@@ -120,7 +120,6 @@ class ChangeTracker(Generic[R]):
         self._sent_name = name
         self._predicate = predicate
         self._secrets = secrets
-        self._reason = self._masked_reason = ""
         self._status: str | None = None
         self._warned: set[str] = set()
 
@@ -298,13 +297,10 @@ class ChangeTracker(Generic[R]):
         reason = read.observation.reason
         if reason is None or not self.adapter.reasons_may_quote:
             return read
-        if reason != self._reason:  # most reads repeat it
-            secrets = self._secrets() | secret_texts(read.resource)
-            self._reason, self._masked_reason = reason, reason_without_secrets(reason, secrets)
-        if self._masked_reason == reason:
+        masked = reason_without_secrets(reason, self._secrets() | secret_texts(read.resource))
+        if masked == reason:
             return read
-        observation = evolve(read.observation, reason=self._masked_reason)
-        return replace(read, observation=observation)
+        return replace(read, observation=evolve(read.observation, reason=masked))
 
     def _record_operation(self, operation: PendingOperation, read: Read) -> None:
         operation.evidence = fold(operation.expectation, operation.evidence, read)
