@@ -36,7 +36,7 @@ from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt
+from di_async.engine.retried_create import FirstAttempt, candidate_ids, find_earlier_attempt
 
 __all__ = [
     "AMBIGUOUS_ERRORS",
@@ -59,8 +59,6 @@ LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
 """Seconds before each read after a lost response: reads lag behind writes."""
 
 READ_FIRST = "Read it before writing to it again"
-# An error names at most so many candidates.
-_MAX_NAMED = 20
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -334,7 +332,7 @@ def unknown_create(
     candidates: Sequence[Any] = (),
 ) -> OutcomeUnknownError:
     """Return the error for a create with an unknown outcome."""
-    ids = ", ".join(map(_name_of, candidates[:_MAX_NAMED]))
+    ids = candidate_ids(candidates)
     seen = f"; {len(candidates)} that may be it are in `.candidates`: {ids}" if candidates else ""
     return OutcomeUnknownError(
         f"it is not known whether {name!r} was created ({lost}){seen}. It may exist and bill. "
@@ -343,10 +341,6 @@ def unknown_create(
         path=request.path,
         candidates=tuple(candidates),
     )
-
-
-def _name_of(found: Any) -> str:
-    return str(getattr(found, "id", None) or getattr(found, "name", None) or "(no id)")
 
 
 def unknown_write(

@@ -27,11 +27,12 @@ from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 
-__all__ = ["FirstAttempt", "find_earlier_attempt", "first_attempt"]
+__all__ = ["FirstAttempt", "candidate_ids", "find_earlier_attempt", "first_attempt"]
 
 logger = Log("di_async")
 
 _READ_AGAIN_S = 15.0
+# A message names at most so many candidates.
 _MAX_NAMED = 20
 
 R = TypeVar("R")
@@ -96,7 +97,9 @@ async def find_earlier_attempt(
         ConflictError: the name belongs to something else.
         OutcomeUnknownError: what has the name may be of an earlier attempt (`.candidates`).
     """
-    while first is not None:
+    if first is None:
+        return None
+    while True:
         found = await find()
         window = first.window(engine, request)
         decision = decide_retried_create(map(candidate, found), window, unique_names=unique_names)
@@ -122,16 +125,22 @@ async def find_earlier_attempt(
                 await asyncio.sleep(min(seconds, _READ_AGAIN_S))
             case Absent():
                 return None
-    return None
 
 
 def _unknown(request: Request, name: str, candidates: Sequence[Any]) -> OutcomeUnknownError:
-    ids = ", ".join(getattr(one, "id", None) or "(no id)" for one in candidates[:_MAX_NAMED])
     return OutcomeUnknownError(
         f"it is not known whether an earlier attempt created {name!r}; {len(candidates)} of that "
-        f"name exist (`.candidates`: {ids}). Nothing was sent. They may bill: wait for the one "
-        "that is yours by its id, or delete them before you create it again",
+        f"name exist (`.candidates`: {candidate_ids(candidates)}). Nothing was sent. They may "
+        "bill: wait for the one that is yours by its id, or delete them before you create it again",
         method=request.method,
         path=request.path,
         candidates=tuple(candidates),
     )
+
+
+def candidate_ids(candidates: Sequence[Any]) -> str:
+    """Return the ids of resources that a create may have made, or else their names."""
+    named = (
+        getattr(one, "id", None) or getattr(one, "name", None) for one in candidates[:_MAX_NAMED]
+    )
+    return ", ".join(str(name or "(no id)") for name in named)

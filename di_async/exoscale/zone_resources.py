@@ -43,6 +43,7 @@ from di_async.engine.lost_writes import (
     retry_while_busy,
 )
 from di_async.engine.resource_api import ResourceApi
+from di_async.engine.retried_create import candidate_ids
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
 from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id, read_list
@@ -340,7 +341,7 @@ class ZoneResources(ResourceApi[R]):
         if progress is None:
             seen = "the list could not be read either"
         else:
-            ids = ": " + ", ".join(one.id or "(no id)" for one in recent) if recent else ""
+            ids = f": {candidate_ids(recent)}" if recent else ""
             seen = f"{len(recent)} of that name and age exist (`.candidates`{ids})"
         return OutcomeUnknownError(
             f"it is not known whether the {self._kind} {name!r} was created ({lost}); {seen}. "
