@@ -21,11 +21,11 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
+from di_async.core.request_body import declared
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.seconds import checked_seconds
 from di_async.core.secret import Secret, reveal
 from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.validation import declared
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE

@@ -12,19 +12,17 @@ import orjson
 from attrs import evolve, field, frozen
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.request_body import attribute_values, is_list, structure
 from di_async.core.validation import (
     Fault,
-    attribute_values,
     check_value,
     each,
     filled_text,
     flag,
     in_request,
-    is_list,
     nested,
     raise_faults,
     request_fields,
-    structure,
     text,
     whole_number,
 )

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 from di_async.core.errors import InvalidInputError
+from di_async.core.request_body import structure, to_wire
 from di_async.core.text_input import decode_text
-from di_async.core.validation import find_faults, raise_faults, structure, to_wire
+from di_async.core.validation import find_faults, raise_faults
 from di_async.engine.files import read_file
 
 __all__ = ["Spec", "parse_text"]

@@ -12,14 +12,13 @@ from attrs import field, frozen
 from di_async.core import validation
 from di_async.core.http import is_uuid
 from di_async.core.redaction import masked
+from di_async.core.request_body import respelled, to_wire
 from di_async.core.validation import (
     canonical_uuid,
     each,
     filled_text,
     in_request,
-    respelled,
     text,
-    to_wire,
     whole_number,
 )
 from di_async.engine.spec import Spec

@@ -13,12 +13,12 @@ from attrs import field, frozen
 from attrs.validators import and_
 
 from di_async.core.redaction import masked
+from di_async.core.request_body import declared, to_wire
 from di_async.core.validation import (
     UNSET,
     Unset,
     check_value,
     checked,
-    declared,
     each,
     filled_text,
     flag,
@@ -28,7 +28,6 @@ from di_async.core.validation import (
     request_fields,
     text,
     text_map,
-    to_wire,
     uuid,
     whole_number,
 )

@@ -12,29 +12,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from di_async import InvalidInputError, Secret
+from di_async.core.request_body import attribute_values, declared, is_list, structure, to_wire
 from di_async.core.validation import (
     MAX_WHOLE_NUMBER,
     READ_ONLY,
     UNSET,
     Unset,
-    attribute_values,
     canonical_uuid,
     check_value,
     checked,
-    declared,
     each,
     filled_text,
     find_faults,
     flag,
     in_request,
-    is_list,
     mapping,
     nested,
     request_fields,
-    structure,
     text,
     text_map,
-    to_wire,
     uuid,
     whole_number,
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_async import DIError, InvalidInputError
-from di_async.core.validation import to_wire
+from di_async.core.request_body import to_wire
 from di_async.digitalocean import DedicatedInferenceSpec
 from di_async.engine.spec import parse_text
 from di_async.exoscale import DeploymentSpec

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from di_async.core.validation import to_wire
+from di_async.core.request_body import to_wire
 from di_async.gcore import InferenceInstance, InferenceInstanceSpec
 from di_async.gcore.desired_state import digest_secrets, matches
 from di_async.gcore.models import CODEC, Container

@@ -14,8 +14,8 @@ from di_async.cli.output import Column, format_time
 from di_async.cli.references import checked_ref
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.inventory import Prices
+from di_async.core.request_body import to_wire
 from di_async.core.text_input import is_id_number
-from di_async.core.validation import to_wire
 from di_async.engine.temporary import Temporary
 from di_async.gcore import (
     Container,
