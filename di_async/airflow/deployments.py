@@ -8,7 +8,7 @@ from di_async.core.errors import DIError, InvalidInputError, WaitError
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.digitalocean import lifecycle as digitalocean
-from di_async.digitalocean.dedicated_inferences import DedicatedInferenceAdapter
+from di_async.digitalocean.adapter import DedicatedInferenceAdapter
 from di_async.engine.client import Client
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi

@@ -6,46 +6,24 @@ https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 import asyncio
 import builtins
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from di_async.core.differences import Difference
-from di_async.core.errors import (
-    APIError,
-    DecodeError,
-    InvalidInputError,
-    PermissionDeniedError,
-)
-from di_async.core.http import Priority
-from di_async.core.pagination import Page, rows_under, with_rows
+from di_async.core.errors import DecodeError, InvalidInputError
+from di_async.core.pagination import rows_under, with_rows
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
-from di_async.core.request_body import declared
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.seconds import checked_seconds
 from di_async.core.secret import Secret, reveal
-from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.waiting.observation import Expectation, Observation
-from di_async.core.waiting.page_index import RowKey
-from di_async.core.waiting.poll_schedule import PAGE_SIZE
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
-from di_async.core.waiting.resume_token import ResourceRef
-from di_async.digitalocean.api import ENDPOINTS, RESERVED, any_page, list_rows, unwrap
+from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.digitalocean.adapter import DedicatedInferenceAdapter, read_instance
+from di_async.digitalocean.api import ENDPOINTS, list_rows
 from di_async.digitalocean.deployable import DedicatedInferenceDeployable
-from di_async.digitalocean.ensuring import differences
-from di_async.digitalocean.lifecycle import (
-    create_candidate,
-    create_expectation,
-    duration_key,
-    is_deleting,
-    observe,
-    observe_row,
-    row_key,
-    update_expectation,
-    was_accepted,
-)
-from di_async.digitalocean.list_rows import read_summaries
+from di_async.digitalocean.differences import differences
+from di_async.digitalocean.lifecycle import create_candidate, create_expectation, is_deleting
 from di_async.digitalocean.models import (
     CODEC,
     Accelerator,
@@ -56,36 +34,23 @@ from di_async.digitalocean.models import (
     Sizes,
 )
 from di_async.digitalocean.placement import find_places, price_of
-from di_async.digitalocean.serving import (
-    ca_certificate,
-    check_connect,
-    create_token,
-    list_tokens,
-    serving_target,
-)
+from di_async.digitalocean.serving import ca_certificate, create_token, list_tokens
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
     SpecLike,
     complete_spec,
     merged_spec,
-    previous_spec,
     scaled_spec,
     spec_fields,
 )
+from di_async.digitalocean.updating import MakeSpec, update_instance
 from di_async.engine.deletion import delete, delete_at_once
 from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
 from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
-    READ_FIRST,
-    AcceptedWrite,
-    create_by_name,
-    recover_write,
-    retry_while_busy,
-    unknown_write,
-)
+from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.read_listed import read_listed
 from di_async.engine.retried_create import first_attempt
 from di_async.engine.taken_names import create_when_free
@@ -96,73 +61,6 @@ __all__ = ["DedicatedInferences"]
 logger = Log("di_async")
 
 AccessTokens = Mapping[str, str | Secret] | None
-
-
-class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
-    """How waiting reads dedicated inference instances."""
-
-    provider, noun, kind = "digitalocean", "dedicated inference", "dedicated-inference"
-    resource_type = DedicatedInference
-    by_region = True
-    reasons_may_quote = False  # they are written by `lifecycle`
-    capabilities = Capabilities(
-        unique_names=True,
-        spec_versions=True,
-        updated_at=True,
-        shows_sent=True,
-        busy_status=403,
-    )
-
-    def __init__(self, engine: Engine, base_url: str) -> None:
-        self._engine = engine
-        self.base_url = base_url
-
-    async def get(
-        self, ref: ResourceRef, priority: Priority, call: CallRecord
-    ) -> DedicatedInference:
-        """GET an instance once."""
-        request, read = ENDPOINTS["get"].request(ref.id), partial(_instance, id=ref.id)
-        return await self._engine.json_once(request, read, priority, call)
-
-    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
-        """GET a list page once; its rows are summaries."""
-        params = {"region": region, "page": number, "per_page": PAGE_SIZE}
-        request = ENDPOINTS["list"].request(params=params)
-        return await self._engine.json_once(
-            request, any_page, Priority.SCHEDULED, call, read_summaries
-        )
-
-    def row_key(self, row: Any) -> RowKey:
-        """Return a row's id and fingerprint."""
-        return row_key(row)
-
-    def decode_row(self, row: Any) -> DedicatedInference:
-        """Return a full list row as an instance."""
-        return CODEC.structure(row, DedicatedInference)
-
-    def observe(self, resource: DedicatedInference, expectation: Expectation) -> Observation:
-        """Return what a read shows."""
-        return observe(resource, expectation)
-
-    def observe_row(
-        self, resource: DedicatedInference, row: Any, expectation: Expectation
-    ) -> Observation:
-        """Return what a list row shows."""
-        return observe_row(resource, row, expectation)
-
-    def check_connect(self, options: ConnectOptions) -> None:
-        """Check that a key is known, or can be created."""
-        check_connect(options)
-
-    async def serving_target(
-        self, resource: DedicatedInference, options: ConnectOptions
-    ) -> ServingTarget:
-        """Return an active instance's endpoint."""
-        return await serving_target(self._engine, resource, options)
-
-    def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
-        """Return region and first GPU."""
-        return duration_key(resource)
 
 
 class DedicatedInferences(DeployableApi[DedicatedInference]):
@@ -195,7 +93,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     async def get(self, id: str) -> DedicatedInference:
         """Return one instance. Raises `NotFoundError` if it does not exist."""
         request = ENDPOINTS["get"].request(id)
-        return await self._engine.json(request, partial(_instance, id=id))
+        return await self._engine.json(request, partial(read_instance, id=id))
 
     async def find(self, name: str) -> DedicatedInference | None:
         """Return the instance of that name, with its spec; None if there is none.
@@ -282,7 +180,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         self, spec: DedicatedInferenceSpec, answer: Any
     ) -> Change[DedicatedInference]:
         accepted_at = self._engine.clock.now()
-        initial = _instance(answer)
+        initial = read_instance(answer)
         own_name(initial.name, spec.name)
         token = _new_token(answer.get("token"))
         expectation = create_expectation(initial, spec, accepted_at)
@@ -434,60 +332,14 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
     async def _update(
         self,
         id: str,
-        make_spec: Callable[[DedicatedInference], DedicatedInferenceSpec | None],
+        make_spec: MakeSpec,
         access_tokens: AccessTokens,
         ready_timeout: float,
     ) -> Change[DedicatedInference]:
-        """Read the instance and send the complete spec that `make_spec` returns for it."""
         secrets = self._secrets(access_tokens)
-
-        def read(body: Any) -> tuple[DedicatedInference, list[str]]:
-            found, lost = _instance(body, id=id), list[str]()
-            declared(DedicatedInferenceSpec, body["dedicated_inference"].get("spec"), lost, "spec")
-            return found, lost
-
-        async def write() -> Change[DedicatedInference]:
-            before, lost = await self._engine.json(ENDPOINTS["get"].request(id), read)
-            spec = make_spec(before)
-            if spec and lost:
-                logger.warning("an update of %s drops undocumented fields: %s", before.id, lost)
-            body = {**({"spec": spec.to_dict()} if spec else {}), **secrets}
-            request = ENDPOINTS["update"].request(before.id, json=body)
-
-            def change(shown: DedicatedInference, adopted: bool) -> Change[DedicatedInference]:
-                expectation = update_expectation(before, shown, spec, self._engine.clock.now())
-                return self._engine.change(
-                    self._adapter,
-                    id,
-                    expectation,
-                    initial=shown,
-                    adopted=adopted,
-                    previous_spec=previous_spec(before),
-                )
-
-            call = CallRecord()
-
-            async def send() -> Change[DedicatedInference]:
-                shown = await self._engine.json(request, partial(_instance, id=id), call)
-                return change(shown, False)
-
-            def accepted(live: DedicatedInference) -> Change[DedicatedInference] | None:
-                return change(live, True) if spec and was_accepted(before, live, spec) else None
-
-            return await recover_write(
-                self._engine,
-                f"update of {id}",
-                call,
-                send=send,
-                read=partial(self.get, id),
-                accepted=accepted,
-                unknown=partial(unknown_write, request, id),
-                attempts=self._engine.retry.attempts,
-                lookup_hint=READ_FIRST,
-                one_read=True,
-            )
-
-        return await retry_while_busy(self._engine, write, ready_timeout, is_busy=_is_busy)
+        return await update_instance(
+            self._engine, self._adapter, id, make_spec, secrets, ready_timeout
+        )
 
     # -- delete -------------------------------------------------------------------------------
 
@@ -626,13 +478,6 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
         return {self._secrets_key: {name: reveal(value) for name, value in tokens.items()}}
 
 
-def _instance(body: Any, id: str | None = None) -> DedicatedInference:
-    """Return the instance in an answer: the one of this id, or any for None."""
-    found = CODEC.structure(unwrap(body, "dedicated_inference"), DedicatedInference)
-    own_id(found.id, id, RESERVED)
-    return found
-
-
 def _new_token(raw: Any) -> AccessToken | None:
     """Return the token in the answer to a create; None if it has none that can be read.
 
@@ -645,8 +490,3 @@ def _new_token(raw: Any) -> AccessToken | None:
     except DecodeError as error:
         logger.warning("the token of a new instance is lost; create another (%s)", error)
         return None
-
-
-def _is_busy(refusal: APIError) -> bool:
-    """Return whether a refusal may mean "not yet": a PATCH during a change is answered with 403."""
-    return isinstance(refusal, PermissionDeniedError) and refusal.method == "PATCH"

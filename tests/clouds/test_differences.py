@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from di_async.core.differences import Difference
 from di_async.digitalocean import DedicatedInferenceSpec
-from di_async.digitalocean.ensuring import differences as do_differences
+from di_async.digitalocean.differences import differences as do_differences
 from di_async.digitalocean.models import (
     AcceleratorConfig,
     DedicatedInference,

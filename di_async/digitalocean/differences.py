@@ -21,7 +21,6 @@ from di_async.digitalocean.spec import (
 __all__ = ["differences"]
 
 _DEPLOYMENTS = "model_deployments"
-Accelerators = Sequence[AcceleratorConfig]
 
 
 def differences(live: DedicatedInference, fields: dict[str, Any]) -> list[Difference]:
@@ -80,7 +79,9 @@ def _continues(wanted: ModelDeployment, shown: ModelDeployment) -> bool:
     return wanted.model_slug == shown.model_slug
 
 
-def _accelerators(path: str, wanted: Accelerators, shown: Accelerators) -> Iterator[Difference]:
+def _accelerators(
+    path: str, wanted: Sequence[AcceleratorConfig], shown: Sequence[AcceleratorConfig]
+) -> Iterator[Difference]:
     """Compare accelerators in any order; those that are equal are matched first."""
     left = list(shown)
     unmatched = []
