@@ -6,13 +6,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
-from di_async.core.amounts import amount_text
 from di_async.core.errors import InvalidInputError, PriceLimitError
 
 __all__ = [
     "HourlyPrice",
     "MaxHourly",
     "Placement",
+    "amount_text",
     "check_price",
     "offer_problem",
     "parse_max_hourly",
@@ -21,6 +21,12 @@ __all__ = [
 ]
 
 S = TypeVar("S")
+
+
+def amount_text(amount: Decimal) -> str:
+    """Return an amount of money with two decimals at least, and all of its digits."""
+    exponent = amount.as_tuple().exponent
+    return f"{amount:.2f}" if isinstance(exponent, int) and exponent > -2 else f"{amount:f}"
 
 
 @frozen

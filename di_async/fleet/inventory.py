@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from di_async.core.amounts import amount_text
 from di_async.core.inventory import InventoryRow
+from di_async.core.pricing import amount_text
 from di_async.core.printable import printable
 from di_async.fleet.fleet_page import render_page
 from di_async.fleet.html import page

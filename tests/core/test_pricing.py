@@ -10,6 +10,7 @@ from di_async import HourlyPrice, InvalidInputError, PriceLimitError
 from di_async.core.pricing import (
     MaxHourly,
     Placement,
+    amount_text,
     check_price,
     offer_problem,
     parse_max_hourly,
@@ -107,3 +108,12 @@ def test_the_reason_for_an_unknown_price_takes_its_place() -> None:
             check_price(None, 1, problem="no region 'x'", allow_unknown_price=allowed)
         assert not refused.value.on_offer
     check_price(None, 1, allow_unknown_price=True)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("1", "1.00"), ("1.1", "1.10"), ("2.59", "2.59"), ("0.0625", "0.0625"), ("1E+3", "1000.00")],
+)
+def test_two_decimals_at_least(amount: str, text: str) -> None:
+    """Digits are added, and none is lost."""
+    assert amount_text(Decimal(amount)) == text

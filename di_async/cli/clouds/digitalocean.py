@@ -11,8 +11,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
-from di_async.core.amounts import amount_text
-from di_async.core.pricing import Placement
+from di_async.core.pricing import Placement, amount_text
 from di_async.digitalocean import (
     Accelerator,
     AccessToken,

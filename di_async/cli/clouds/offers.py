@@ -6,7 +6,7 @@ from attrs import frozen
 
 from di_async import HourlyPrice
 from di_async.cli.output import Column
-from di_async.core.amounts import amount_text
+from di_async.core.pricing import amount_text
 
 __all__ = ["COLUMNS", "REASON", "Offer", "cheapest_first"]
 

@@ -12,7 +12,7 @@ from di_async.cli.hints import with_option_names
 from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
-from di_async.core.amounts import amount_text
+from di_async.core.pricing import amount_text
 
 if TYPE_CHECKING:
     from di_async import Inventory
