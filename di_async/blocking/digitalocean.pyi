@@ -12,8 +12,9 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
 from di_async.core.waiting.poll_policy import PollPolicy
-from di_async.digitalocean.custom_models import CatalogModel, CustomModel, ModelSource
+from di_async.digitalocean.custom_models import CustomModel, ModelSource
 from di_async.digitalocean.dedicated_inferences import AccessTokens
+from di_async.digitalocean.model_catalog import CatalogModel
 from di_async.digitalocean.models import (
     Accelerator,
     AcceleratorConfig,

@@ -2,12 +2,12 @@
 
 from di_async.digitalocean.client import DigitalOcean
 from di_async.digitalocean.custom_models import (
-    CatalogModel,
     CustomModel,
     CustomModels,
     ModelSource,
 )
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
+from di_async.digitalocean.model_catalog import CatalogModel
 from di_async.digitalocean.models import (
     GPU,
     VPC,

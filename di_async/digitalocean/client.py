@@ -13,8 +13,9 @@ from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.digitalocean.api import DigitalOceanDialect
-from di_async.digitalocean.custom_models import CatalogModel, CustomModels, list_catalog
+from di_async.digitalocean.custom_models import CustomModels
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
+from di_async.digitalocean.model_catalog import CatalogModel, list_catalog
 from di_async.engine.client import Client
 from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url

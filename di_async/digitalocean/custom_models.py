@@ -1,6 +1,6 @@
 """Custom models: imported from Hugging Face or a Spaces bucket, and deployed like catalog models.
 
-https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models, model catalog)
+https://docs.digitalocean.com/reference/api/reference/gen-ai/ (custom models)
 """
 
 import builtins
@@ -42,13 +42,7 @@ from di_async.engine.lost_writes import AcceptedWrite
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 
-__all__ = [
-    "CatalogModel",
-    "CustomModel",
-    "CustomModels",
-    "ModelSource",
-    "list_catalog",
-]
+__all__ = ["CustomModel", "CustomModels", "ModelSource"]
 
 logger = Log("di_async")
 
@@ -63,7 +57,6 @@ ENDPOINTS = {
         Endpoint("get", "GET", _ONE, "model", _RESERVED),
         Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
         Endpoint("metadata", "PATCH", f"{_ONE}/metadata", "model", _RESERVED),
-        Endpoint("catalog", "GET", "/v2/gen-ai/models/catalog", "data"),
     )
 }
 
@@ -124,28 +117,6 @@ class CustomModel:
     tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags))
     created_at: datetime | None = None
     updated_at: datetime | None = None
-
-
-@frozen(kw_only=True)
-class CatalogModel:
-    """A model of DigitalOcean's catalog."""
-
-    id: str = ""
-    model_id: str = ""
-    """The slug to deploy."""
-    name: str = ""
-    creator: str | None = None
-    hugging_face_id: str | None = None
-    availability: tuple[str, ...] = ()
-    """`serverless`, `dedicated` or both."""
-    context_window: str | None = None
-    max_output_tokens: str | None = None
-    parameter_count: float | None = None
-    capabilities: tuple[str, ...] = ()
-    provider: str | None = None
-    type: str | None = None
-    short_description: str | None = None
-    created_at: datetime | None = None
 
 
 CODEC = Codec(normalize={CustomModel: lambda raw: _with_id(raw)})
@@ -336,19 +307,6 @@ class CustomModels(ResourceApi[CustomModel]):
 
         hint = "If it belongs to another team, it still exists"
         return await delete(self._engine, self._adapter, id, send, location_hint=hint)
-
-
-def list_catalog(
-    engine: Engine, *, availability: str | None, search: str | None
-) -> Listing[CatalogModel]:
-    """Return an async iterator over the model catalog."""
-
-    async def fetch(number: int) -> Page:
-        params = {"availability": availability, "search": search, "page": number}
-        request = ENDPOINTS["catalog"].request(params={**params, "per_page": PAGE_SIZE})
-        return await engine.json(request, partial(read_page, key="data"))
-
-    return Listing(fetch, partial(CODEC.structure, into=CatalogModel), PAGE_SIZE)
 
 
 def _existing(body: Any, id: str) -> CustomModel:
