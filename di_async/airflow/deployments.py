@@ -14,9 +14,9 @@ from di_async.engine.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.exoscale import lifecycle as exoscale
-from di_async.exoscale.zone_resources import ZoneAdapter
+from di_async.exoscale.adapter import ZoneAdapter
 from di_async.gcore import lifecycle as gcore
-from di_async.gcore.inference import InferenceAdapter
+from di_async.gcore.adapter import InferenceAdapter
 
 __all__ = [
     "LONGEST_DEFAULT_S",

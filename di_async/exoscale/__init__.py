@@ -4,8 +4,9 @@
 """
 
 from di_async.exoscale.account import AIAPIKeys
+from di_async.exoscale.adapter import CAPABILITIES
 from di_async.exoscale.client import Exoscale, ExoscaleZone, Operations
-from di_async.exoscale.deployments import CAPABILITIES, Deployments
+from di_async.exoscale.deployments import Deployments
 from di_async.exoscale.models import (
     AIAPIKey,
     Deployment,

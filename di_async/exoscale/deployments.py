@@ -30,11 +30,11 @@ from di_async.engine.lost_writes import (
 from di_async.engine.read_listed import read_listed
 from di_async.engine.retried_create import find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
+from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
 from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (
     is_pending,
-    is_public,
     spec_differences,
     update_expectation,
     was_accepted,
@@ -50,9 +50,9 @@ from di_async.exoscale.spec import (
     shown_spec,
     update_body,
 )
-from di_async.exoscale.zone_resources import CAPABILITIES, ZoneAdapter, ZoneResources
+from di_async.exoscale.zone_resources import ZoneResources
 
-__all__ = ["CAPABILITIES", "Deployments", "is_public"]
+__all__ = ["Deployments"]
 
 _ENGINE_FIELDS = ("inference-engine-version", "inference-engine-parameters")
 MakeRequest = Callable[[Deployment], tuple[Request, Mapping[str, Any]]]

@@ -7,12 +7,9 @@ uncertain match is never adopted, because the caller may delete the resource of 
 
 import builtins
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar, cast
 
-from attrs import evolve
 from msgspec import Struct
-from msgspec.structs import replace
 
 from di_async.core.errors import (
     ClientClosedError,
@@ -24,16 +21,13 @@ from di_async.core.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from di_async.core.http import Priority, Request
+from di_async.core.http import Request
 from di_async.core.moment import Moment
-from di_async.core.pagination import Page, rows_under
 from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import resource_body
 from di_async.core.server_clock import Age, CallWindow
-from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
-from di_async.core.waiting.page_index import RowKey
-from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
+from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.deletion import delete
 from di_async.engine.log import Log
@@ -46,136 +40,24 @@ from di_async.engine.resource_api import ResourceApi
 from di_async.engine.retried_create import candidate_ids
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
-from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id, read_list
+from di_async.exoscale.adapter import OPERATION, ZoneAdapter
+from di_async.exoscale.api import ENDPOINTS, ZoneRequests
 from di_async.exoscale.lifecycle import (
-    duration_key,
     is_pending,
     is_public,
-    observe,
-    observe_model,
-    observe_operation,
-    observe_row,
     operation_phase,
     operation_reason,
-    read_sent,
-    row_key,
 )
-from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, LogEntry, Model, Operation
-from di_async.exoscale.serving import check_connect, check_serving, serving_target
+from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
 
-__all__ = ["CAPABILITIES", "ZoneAdapter", "ZoneResources"]
+__all__ = ["ZoneResources"]
 
 logger = Log("di_async")
 
 R = TypeVar("R", bound=Deployment | Model | AIAPIKey)
 
-OPERATION = "operation"
-_KINDS: dict[type, str] = {Deployment: "deployment", Model: "model", AIAPIKey: "ai_api_key"}
-CAPABILITIES = Capabilities(
-    unique_names=False,
-    spec_versions=False,
-    updated_at=True,
-    shows_sent=True,
-    busy_status=409,
-    operations=(OPERATION,),
-)
-"""What Exoscale's API promises."""
 # Clocks differ, and timestamps may be whole seconds.
 _CREATED_TOLERANCE_S = 5.0
-
-
-class ZoneAdapter(ResourceAdapter[R]):
-    """How the poller reads one type of resource in one zone, and its operations."""
-
-    provider = "exoscale"
-
-    def __init__(
-        self, requests: ZoneRequests, resource_type: type[R], capabilities: Capabilities
-    ) -> None:
-        self.resource_type = resource_type
-        self.kind = _KINDS[resource_type]
-        self.noun = self.kind.replace("_", " ")
-        self.capabilities = capabilities
-        self.base_url = requests.base_url
-        self.scope = requests.zone
-        self._requests = requests
-
-    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
-        """GET a resource or an operation once."""
-        into: Any = Operation if ref.kind == OPERATION else self.resource_type
-        request = self._requests.request(f"get_{ref.kind}", ref.id)
-        read = partial(decode_with_id, id=ref.id, into=into)
-        return await self._requests.engine.json_once(request, read, priority, call)
-
-    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
-        """GET the list once; it has one page."""
-        name = f"list_{self.kind}s"
-        request = self._requests.request(name)
-        read = partial(read_list, key=str(ENDPOINTS[name].key))
-        page = await self._requests.engine.json_once(request, read, Priority.SCHEDULED, call)
-        return replace(page, rows=tuple(row for row in page.rows if not is_public(row)))
-
-    def row_key(self, row: Any) -> RowKey:
-        """Return a row's id and fingerprint."""
-        return row_key(row)
-
-    def decode_row(self, row: Any) -> R:
-        """Return a list row as a resource."""
-        found: R = CODEC.structure(row, self.resource_type)
-        return found
-
-    def observe(self, resource: Any, expectation: Expectation) -> Observation:
-        """Return what a read of a resource or an operation shows."""
-        if isinstance(resource, Operation):
-            return observe_operation(resource)
-        if isinstance(resource, Model):
-            return observe_model(resource)
-        if isinstance(resource, AIAPIKey):
-            return Observation(status=resource.state, phase=Phase.READY)
-        return observe(resource, expectation)
-
-    def reads_sent(self, sent: str) -> bool:
-        """Return whether this is what `lifecycle` stores of a write."""
-        return read_sent(sent) is not None
-
-    def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
-        """Return what a list row shows."""
-        if isinstance(resource, Deployment):
-            return observe_row(resource, row, expectation)
-        seen = self.observe(resource, expectation)
-        return seen if resource.state else evolve(seen, phase=Phase.READY, partial=True)
-
-    def check_connect(self, options: ConnectOptions) -> None:
-        """Check what is passed to `connect`; only deployments have endpoints."""
-        if self.kind != "deployment":
-            super().check_connect(options)
-        check_connect(options)
-
-    def check_serving(self, resource: Any) -> None:
-        """Check that a deployment has replicas."""
-        check_serving(resource)
-
-    async def serving_target(self, resource: Any, options: ConnectOptions) -> ServingTarget:
-        """Return the URL of a ready deployment, with its key."""
-        self.check_connect(options)
-        return await serving_target(self._requests, resource, options)
-
-    async def recent_logs(self, id: str, lines: int, call: CallRecord) -> Sequence[str]:
-        """Return the last lines of a deployment's log, the oldest first; models have none."""
-        if self.kind != "deployment":
-            return ()
-        request = self._requests.request("logs", id, params={"tail": lines})
-
-        def read(body: Any) -> list[str]:
-            rows = rows_under(body, key=str(ENDPOINTS["logs"].key))
-            return [CODEC.structure(row, LogEntry).text for row in rows]
-
-        return await self._requests.engine.json_once(request, read, Priority.READ, call)
-
-    def duration_key(self, resource: R) -> tuple[str, str]:
-        """Return zone and GPU family."""
-        zone = self._requests.zone
-        return duration_key(zone, resource) if isinstance(resource, Deployment) else (zone, "")
 
 
 class _CreateProgress(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What v2 instances and v3 deployments share: reading them, and writes to existing ones.
+"""The calls that v2 instances and v3 deployments share: reads, and writes to existing ones.
 
 Sending an update, start, stop or delete twice does no more than sending it once. So after a
 lost response the resource is read, and the request is sent again if no read shows its effect.
@@ -18,19 +18,15 @@ from di_async.core.errors import (
     DIError,
     NotFoundError,
 )
-from di_async.core.http import Endpoint, Priority, Request
+from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.core.moment import Moment
-from di_async.core.pagination import Page, check_page_size, with_rows
-from di_async.core.responses import deleted_body, own_id, resource_body
-from di_async.core.serving import ConnectOptions, ServingTarget
-from di_async.core.waiting.observation import Action, Expectation, Observation
-from di_async.core.waiting.page_index import RowKey
-from di_async.core.waiting.poll_schedule import PAGE_SIZE
-from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
+from di_async.core.pagination import check_page_size, with_rows
+from di_async.core.responses import deleted_body
+from di_async.core.waiting.observation import Action, Expectation
+from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.deletion import created_since, delete
-from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
 from di_async.engine.lost_writes import (
@@ -42,124 +38,27 @@ from di_async.engine.lost_writes import (
 )
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
-from di_async.gcore.api import MAX_PAGE, TASK, in_region, read_page
+from di_async.gcore.adapter import InferenceAdapter
+from di_async.gcore.api import MAX_PAGE, read_page
 from di_async.gcore.desired_state import (
     DesiredState,
     digest_secrets,
     matches,
-    stored_state,
 )
 from di_async.gcore.lifecycle import (
     desired_is_proof,
-    duration_key,
     is_deleting,
-    observe,
-    observe_row,
-    observe_task,
-    row_key,
     shows_desired,
     update_expectation,
 )
-from di_async.gcore.models import CODEC, Inference, Task
-from di_async.gcore.serving import check_connect, check_serving, serving_target
+from di_async.gcore.models import Inference
 from di_async.gcore.spec import InferenceSpec, shown_spec
 
-__all__ = ["InferenceAdapter", "InferenceApi", "PlannedWrite", "candidate"]
+__all__ = ["InferenceApi", "PlannedWrite", "candidate"]
 
 logger = Log("di_async")
 
 R = TypeVar("R", bound=Inference)
-
-
-class InferenceAdapter(ResourceAdapter[R]):
-    """How waiting reads instances or deployments, and the tasks that change them."""
-
-    provider = "gcore"
-    default_timeout = 7200.0
-    endpoints: Mapping[str, Endpoint]
-    id_field: str
-    """The field whose value is the id; list pages copy it to `id`."""
-
-    def __init__(self, engine: Engine, base_url: str, project: str | None = None) -> None:
-        self.engine = engine
-        self.base_url = base_url
-        self.scope = project
-
-    def request(
-        self, endpoint: str, *ids: str, params: Mapping[str, Any] | None = None, json: Any = None
-    ) -> Request:
-        """Return a request to one of the endpoints."""
-        return self.endpoints[endpoint].request(*ids, params=params, json=json)
-
-    async def get(self, ref: ResourceRef, priority: Priority, call: CallRecord) -> Any:
-        """GET a resource or a task once."""
-        if ref.kind == "task":
-            read_task = partial(_task, id=ref.id)
-            return await self.engine.json_once(TASK.request(ref.id), read_task, priority, call)
-        read = partial(self.decode, id=ref.id)
-        return await self.engine.json_once(self.request("get", ref.id), read, priority, call)
-
-    async def list_page(self, number: int, call: CallRecord, region: str | None = None) -> Page:
-        """GET a list page, with only the rows of a region."""
-
-        async def fetch(params: Mapping[str, Any]) -> Any:
-            request = self.request("list", params=params)
-            rows = partial(with_rows, key="results")
-            return await self.engine.json_once(request, rows, Priority.SCHEDULED, call)
-
-        return in_region(await read_page(fetch, number, PAGE_SIZE, key=self.id_field), region)
-
-    def row_key(self, row: Any) -> RowKey:
-        """Return a list row's id and fingerprint."""
-        return row_key(row)
-
-    def decode_row(self, row: Any) -> R:
-        """Return the resource in a JSON object."""
-        found: R = CODEC.structure(row, self.resource_type)
-        return found
-
-    def decode(self, body: Any, id: str | None = None) -> R:
-        """Return the resource in an answer: the one of this id, or any for None."""
-        found = self.decode_row(resource_body(body, self.id_field))
-        own_id(getattr(found, self.id_field), id)
-        return found
-
-    def observe(self, resource: Any, expectation: Expectation) -> Observation:
-        """Return what a read of a resource or a task shows."""
-        if isinstance(resource, Task):
-            return observe_task(resource)
-        return observe(resource, expectation)
-
-    def reads_sent(self, sent: str) -> bool:
-        """Return whether this is the desired state of a write."""
-        return stored_state(sent) is not None
-
-    def observe_row(self, resource: R, row: Any, expectation: Expectation) -> Observation:
-        """Return what a list row shows."""
-        return observe_row(resource, row, expectation)
-
-    def check_connect(self, options: ConnectOptions) -> None:
-        """Check what is passed to `connect`."""
-        check_connect(options)
-
-    def check_serving(self, resource: R) -> None:
-        """Check that a resource is not stopped."""
-        check_serving(resource)
-
-    async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
-        """Return the address of a resource. No request is sent."""
-        return serving_target(resource, options)
-
-    def duration_key(self, resource: R) -> tuple[str, str]:
-        """Return regions and flavor."""
-        return duration_key(resource)
-
-
-def _task(body: Any, id: str) -> Task:
-    """Return the task in an answer, which must have this id."""
-    task = CODEC.structure(resource_body(body, "id"), Task)
-    own_id(task.id, id)
-    return task
 
 
 class PlannedWrite(Struct, Generic[R], frozen=True):

@@ -27,10 +27,11 @@ from di_async.engine.retried_create import first_attempt
 from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
 from di_async.gcore.account import project_of
+from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import DEPLOYMENTS, read_rows
 from di_async.gcore.deployable import GcoreDeployable
 from di_async.gcore.desired_state import DesiredState, desired_state, differences
-from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.inference import InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting, is_stopped, place_of
 from di_async.gcore.models import CODEC, Accepted, InferenceDeployment, LogLine, QuotaUse
 from di_async.gcore.placement import check_limits, find_places, read_price

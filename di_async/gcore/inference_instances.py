@@ -25,9 +25,10 @@ from di_async.engine.lost_writes import (
 from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt, first_attempt
 from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
+from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import INSTANCES
 from di_async.gcore.desired_state import desired_state
-from di_async.gcore.inference import InferenceAdapter, InferenceApi, PlannedWrite, candidate
+from di_async.gcore.inference import InferenceApi, PlannedWrite, candidate
 from di_async.gcore.lifecycle import is_deleting
 from di_async.gcore.models import InferenceInstance
 from di_async.gcore.spec import (

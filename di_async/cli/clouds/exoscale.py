@@ -15,8 +15,7 @@ from di_async.core.request_body import respelled
 from di_async.engine.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.api import zone_template
-from di_async.exoscale.deployments import is_public
-from di_async.exoscale.lifecycle import is_pending
+from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.placement import not_authorized, read_zones
 
 __all__ = ["ExoscaleCloud"]
