@@ -14,7 +14,7 @@ from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.exoscale.api import ENDPOINTS, ZoneRequests, decode_with_id, read_list
+from di_async.exoscale.api import ENDPOINTS
 from di_async.exoscale.lifecycle import (
     duration_key,
     is_public,
@@ -27,6 +27,7 @@ from di_async.exoscale.lifecycle import (
 )
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, LogEntry, Model, Operation
 from di_async.exoscale.serving import check_connect, check_serving, serving_target
+from di_async.exoscale.zone_requests import ZoneRequests, decode_with_id, read_list
 
 __all__ = ["CAPABILITIES", "OPERATION", "ZoneAdapter"]
 

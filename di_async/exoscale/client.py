@@ -14,12 +14,13 @@ from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.frames import ClearsFrames
 from di_async.exoscale.account import AIAPIKeys
-from di_async.exoscale.api import ExoscaleDialect, ZoneRequests, zone_template, zone_url
+from di_async.exoscale.api import ExoscaleDialect
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.deployments import Deployments
 from di_async.exoscale.models import EngineParameter, InstanceType, Operation, Quota, Zone
 from di_async.exoscale.models_api import Models
 from di_async.exoscale.scanning import ExoscaleScanner
+from di_async.exoscale.zone_requests import ZoneRequests, zone_template, zone_url
 
 __all__ = ["Exoscale", "ExoscaleZone", "Operations"]
 

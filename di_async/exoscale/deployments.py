@@ -31,7 +31,6 @@ from di_async.engine.read_listed import read_listed
 from di_async.engine.retried_create import find_earlier_attempt, first_attempt
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
-from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (
     is_pending,
@@ -50,6 +49,7 @@ from di_async.exoscale.spec import (
     shown_spec,
     update_body,
 )
+from di_async.exoscale.zone_requests import ZoneRequests
 from di_async.exoscale.zone_resources import ZoneResources
 
 __all__ = ["Deployments"]

@@ -9,9 +9,9 @@ from di_async.core.secret import Secret, reveal
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change
 from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
-from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import Model
 from di_async.exoscale.spec import checked
+from di_async.exoscale.zone_requests import ZoneRequests
 from di_async.exoscale.zone_resources import ZoneResources
 
 __all__ = ["Models"]

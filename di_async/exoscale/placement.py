@@ -10,9 +10,9 @@ from typing import TypeVar
 from di_async.core.errors import ClientClosedError, DIError, with_message
 from di_async.core.pricing import Placement, offer_problem
 from di_async.engine.log import Log
-from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import InstanceType, Model, Zone
 from di_async.exoscale.spec import DeploymentSpec
+from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["find_places", "not_authorized", "places_with_model", "read_zones", "unpriced_reason"]
 

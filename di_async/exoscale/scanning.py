@@ -10,9 +10,9 @@ from attrs import define, field
 from di_async.core.errors import DIError
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.redaction import masked_reason
-from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.lifecycle import failure_reason, is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
+from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["ExoscaleScanner", "row_of"]
 

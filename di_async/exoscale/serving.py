@@ -5,8 +5,8 @@ from typing import Any
 from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.secret import Secret
 from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
-from di_async.exoscale.api import ZoneRequests
 from di_async.exoscale.models import CODEC, Deployment, RevealedKey
+from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["check_connect", "check_serving", "reveal_api_key", "serving_target"]
 

@@ -41,7 +41,7 @@ from di_async.engine.retried_create import candidate_ids
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
 from di_async.exoscale.adapter import OPERATION, ZoneAdapter
-from di_async.exoscale.api import ENDPOINTS, ZoneRequests
+from di_async.exoscale.api import ENDPOINTS
 from di_async.exoscale.lifecycle import (
     is_pending,
     is_public,
@@ -49,6 +49,7 @@ from di_async.exoscale.lifecycle import (
     operation_reason,
 )
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
+from di_async.exoscale.zone_requests import ZoneRequests
 
 __all__ = ["ZoneResources"]
 

@@ -14,9 +14,9 @@ from di_async.cli.settings import Credential, Provider, Settings, read_credentia
 from di_async.core.request_body import respelled
 from di_async.engine.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
-from di_async.exoscale.api import zone_template
 from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.placement import not_authorized, read_zones
+from di_async.exoscale.zone_requests import zone_template
 
 __all__ = ["ExoscaleCloud"]
 
