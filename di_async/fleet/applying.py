@@ -5,9 +5,8 @@ found by their names, so a second run continues what a killed one began.
 """
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -21,22 +20,20 @@ from di_async.core.errors import (
     UnprocessableEntityError,
 )
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
-from di_async.core.redaction import masked
 from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.cleanup import delete_named
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
-from di_async.engine.deployable import Deployable
-from di_async.engine.ensure import Ensured
 from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.waiting.failures import notes_of
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
-from di_async.fleet.fleet_file import PROVIDERS, Fleet, FleetEntry
-from di_async.fleet.leftovers import Key, Leftovers, find_leftovers
+from di_async.fleet.fleet_file import PROVIDERS, Fleet
+from di_async.fleet.fleet_items import FleetItem, fleet_items
+from di_async.fleet.leftovers import Leftovers, find_leftovers
 
 __all__ = ["FleetRun", "apply"]
 
@@ -149,63 +146,6 @@ class _Price:
     """Why there is none, if the provider does not offer what the spec wants."""
 
 
-@frozen
-class _Item:
-    """A deployment of the fleet, and where it belongs."""
-
-    entry: FleetEntry
-    target: Deployable[Any] = field(repr=False)
-    spec: Mapping[str, Any] = field(repr=masked)
-    options: Mapping[str, Any] = field(repr=masked)
-
-    @property
-    def key(self) -> Key:
-        """Return what identifies it."""
-        return self.entry.provider, self.target.zone, self.entry.name
-
-    @property
-    def price_key(self) -> str:
-        """Return place and spec as text, without what price and offer do not depend on."""
-        fields = {key: value for key, value in self.spec.items() if key != "name"}
-        place = self.entry.provider, self.target.zone
-        return json.dumps([place, fields], sort_keys=True, default=str)
-
-    # The spec and the options may hold secrets, so no variable holds them: tracebacks may show
-    # variables.
-
-    async def ensure(self) -> "Ensured[Any]":
-        """Create, update, or do nothing."""
-        return await self.target.ensure(self.spec, **self.options)
-
-    async def preview(self) -> "Ensured[Any]":
-        """Return what `ensure` would do."""
-        return await self.target.ensure(self.spec, **{**self.options, "dry_run": True})
-
-    async def hourly_price(self) -> HourlyPrice | None:
-        """Return its price, if that is known."""
-        return await self.target.hourly_price(self.target.complete(self.spec))
-
-    async def offer_problem(self) -> str | None:
-        """Return why it has no price."""
-        return await self.target.offer_problem(self.target.complete(self.spec))
-
-    def result(self, done: "Ensured[Any] | None" = None, **more: Any) -> Applied:
-        """Return what was done for it."""
-        found: dict[str, Any] = {"action": "failed"}
-        if done is not None:
-            found = {
-                "action": done.action,
-                "id": done.id,
-                "diff": done.diff,
-                "duplicates": done.duplicates,
-                "active": done.active,
-                "access_token": done.change and done.change.access_token,
-            }
-        entry = self.entry
-        region = entry.region or self.target.zone or _text(self.spec.get("region"))
-        return Applied(provider=entry.provider, name=entry.name, region=region, **{**found, **more})
-
-
 async def _await(call: Coroutine[Any, Any, T]) -> T:
     return await call
 
@@ -221,7 +161,7 @@ class FleetRun:
 
     fleet: Fleet
     clients: tuple[Client, ...]
-    items: tuple[_Item, ...]
+    items: tuple[FleetItem, ...]
     limit: asyncio.Semaphore
     timeout: Timeout
     on_change: Callable[[Change[Any]], object]
@@ -264,7 +204,7 @@ class FleetRun:
         return cls(
             fleet=fleet,
             clients=tuple(by_provider.values()),
-            items=_items(fleet, by_provider, options),
+            items=fleet_items(fleet, by_provider, options),
             limit=asyncio.Semaphore(concurrency),
             timeout=timeout,
             on_change=checked_callback("on_change", on_change) or (lambda _: None),
@@ -304,7 +244,7 @@ class FleetRun:
                 self.fleet.name, self.clients, wanted, self.limit
             )
 
-    async def _planned(self, item: _Item) -> Applied:
+    async def _planned(self, item: FleetItem) -> Applied:
         try:
             async with self.limit:
                 return item.result(await with_budget(item.preview))
@@ -335,7 +275,7 @@ class FleetRun:
             ),
         )
 
-    async def _price(self, item: _Item) -> _Price:
+    async def _price(self, item: FleetItem) -> _Price:
         try:
             async with self.limit:
                 price = await with_budget(item.hourly_price)
@@ -460,10 +400,6 @@ def _pruned(left: Leftover) -> Applied:
     )
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
 def _by_provider(clients: Iterable[Client]) -> dict[str, Client]:
     clients = tuple(clients)
     counts = Counter(client.provider for client in clients)
@@ -484,39 +420,3 @@ def _check_options(options: Mapping[str, Mapping[str, Any]]) -> None:
             raise InvalidInputError(f"options: expected a mapping of arguments for {provider}")
         if "dry_run" in more:
             raise InvalidInputError("options: pass dry_run to apply itself, for the whole fleet")
-
-
-def _items(
-    fleet: Fleet, clients: Mapping[str, Client], options: Mapping[str, Mapping[str, Any]]
-) -> tuple[_Item, ...]:
-    """Return the deployments of a fleet, each with a checked spec."""
-    missing = [provider for provider in fleet.providers if provider not in clients]
-    if missing:
-        raise InvalidInputError(f"apply: {fleet.source} needs a client of {', '.join(missing)}")
-    items: list[_Item] = []
-    problems: list[str] = []
-    for entry in fleet.entries:
-        try:
-            items.append(_item(entry, clients[entry.provider], options[entry.provider]))
-        except InvalidInputError as error:
-            faults: Sequence[str] = error.problems or (str(error),)
-            problems += [f"{fleet.source}: {entry.place}: {fault}" for fault in faults]
-    for key, times in Counter(item.key for item in items).items():
-        if times > 1:
-            problems.append(f"{fleet.source}: {times} of {key[0]} {key[1]} are named {key[2]!r}")
-    if problems:
-        raise InvalidInputError("; ".join(problems), problems=tuple(problems))
-    return tuple(items)
-
-
-def _item(entry: FleetEntry, client: Client, options: Mapping[str, Any]) -> _Item:
-    target = client.deployable(entry.region if entry.provider == "exoscale" else None)
-    spec = entry.spec if entry.region is None else target.placed(entry.spec, entry.region)
-    target.complete(spec)
-    if len(entry.name) > target.longest_name:
-        raise InvalidInputError(
-            f"name: {entry.name!r} has {len(entry.name)} characters; {entry.provider} takes "
-            f"{target.longest_name}"
-        )
-    more = {"open_to_world": True} if entry.open_to_world else {}
-    return _Item(entry, target, spec, {**options, **more})
