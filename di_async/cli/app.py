@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from di_async.cli import options
 from di_async.cli.command_table import LazyGroup
+from di_async.cli.options import read_shared_options
+from di_async.cli.typer_commands import EXIT_CODES, new_group, with_shared_options
 
 __all__ = ["app"]
 
-app = options.new_group(
+app = new_group(
     "di-async",
     "Manage dedicated inference at DigitalOcean, Exoscale and Gcore. "
     "Write commands wait until their change is verified. `di-async demo` needs no account.",
-    epilog="Options from --output to --debug can also follow the command's name.\n\n"
-    + options.EXIT_CODES,
+    epilog="Options from --output to --debug can also follow the command's name.\n\n" + EXIT_CODES,
     cls=LazyGroup,
 )
 
@@ -41,11 +41,11 @@ def _own_options(version: _Version = False) -> None:
 
 
 def _store_shared_options(ctx: typer.Context, version: bool, **values: Any) -> None:
-    ctx.obj = options.read_shared_options(ctx, **values)
+    ctx.obj = read_shared_options(ctx, **values)
 
 
 app.callback()(
-    options.with_shared_options(
+    with_shared_options(
         _store_shared_options, inspect.signature(_own_options).parameters.values(), None
     )
 )

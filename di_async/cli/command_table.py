@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from di_async.cli.options import CommandGroup
+from di_async.cli.typer_commands import CommandGroup
 
 __all__ = ["SECTIONS", "CommandTable", "Entry", "LazyGroup"]
 

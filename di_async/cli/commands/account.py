@@ -10,11 +10,12 @@ from di_async import InvalidInputError, Secret
 from di_async.cli.commands.report import finish_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import WriteOptions, read_spec
-from di_async.cli.options import SpecFile, command, new_group
+from di_async.cli.options import SpecFile
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import GCORE, cloud_for
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command, new_group
 from di_async.core.text_input import stripped
 
 __all__ = ["register"]

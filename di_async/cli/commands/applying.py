@@ -21,13 +21,13 @@ from di_async.cli.options import (
     NameTimeout,
     Timeout,
     TokenOut,
-    command,
 )
 from di_async.cli.output import changes_continue, is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.cli.settings import Provider
 from di_async.cli.signals import finish_write
+from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
     from di_async import Change

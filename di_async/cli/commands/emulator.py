@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
-from di_async.cli.options import command
 from di_async.cli.run import Cli
+from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
     from di_async.emulator import Emulator

@@ -16,10 +16,10 @@ from di_async.cli.options import (
     SpecFile,
     Timeout,
     Wait,
-    command,
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
+from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
     from di_async import Ensured

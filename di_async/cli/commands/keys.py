@@ -10,12 +10,13 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import finish_and_report, report_done, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.files import new_file, write_token
-from di_async.cli.options import Timeout, TokenOut, command, new_group
+from di_async.cli.options import Timeout, TokenOut
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import GCORE, cloud_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command, new_group
 
 if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud

@@ -11,12 +11,13 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import report_done, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import provider_tokens
-from di_async.cli.options import HFToken, Timeout, Wait, command, new_group
+from di_async.cli.options import HFToken, Timeout, Wait
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import cloud_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command, new_group
 
 if TYPE_CHECKING:
     from di_async import Change

@@ -8,11 +8,12 @@ import attrs
 import typer
 
 from di_async.cli.files import new_file
-from di_async.cli.options import Ref, command
+from di_async.cli.options import Ref
 from di_async.cli.output import format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from di_async.cli.options import command
 from di_async.cli.output import Column, format_time
 from di_async.cli.run import FAILED, Cli
+from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
     from di_async.engine.reap import Reaped

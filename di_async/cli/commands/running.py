@@ -29,10 +29,10 @@ from di_async.cli.options import (
     Private,
     SpecFile,
     Timeout,
-    command,
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
+from di_async.cli.typer_commands import command
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:

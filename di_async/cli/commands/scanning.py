@@ -9,9 +9,9 @@ from attrs import evolve
 from di_async import InvalidInputError
 from di_async.cli.files import replace_file
 from di_async.cli.hints import with_option_names
-from di_async.cli.options import command
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
+from di_async.cli.typer_commands import command
 from di_async.core.pricing import amount_text
 
 if TYPE_CHECKING:

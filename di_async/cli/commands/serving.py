@@ -11,9 +11,10 @@ from di_async import DecodeError, DIError, InvalidInputError
 from di_async.cli.commands.report import document_of_failure
 from di_async.cli.endpoint_keys import VARIABLE, connect_options
 from di_async.cli.inputs import read_input
-from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout, command
+from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command
 from di_async.core.completion import CompletionReader
 from di_async.core.printable import printable
 from di_async.core.redaction import redact

@@ -6,11 +6,12 @@ import typer
 
 from di_async.cli.commands.report import finish_and_report, token_document
 from di_async.cli.files import new_file, write_token
-from di_async.cli.options import Ref, TokenOut, command, new_group
+from di_async.cli.options import Ref, TokenOut
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_token
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
+from di_async.cli.typer_commands import command, new_group
 
 __all__ = ["register"]
 

@@ -10,10 +10,11 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
 from di_async.cli.hints import error_line
 from di_async.cli.inputs import WaitTarget
-from di_async.cli.options import Timeout, command
+from di_async.cli.options import Timeout
 from di_async.cli.output import changes_continue
 from di_async.cli.references import UnknownNameError
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
+from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
     from di_async import Change, WaitReport

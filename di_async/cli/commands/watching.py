@@ -12,7 +12,6 @@ import typer
 from attrs import define, evolve, field, frozen
 
 from di_async import InvalidInputError, ResourceVanishedError
-from di_async.cli.options import command
 from di_async.cli.output import (
     Column,
     as_yaml,
@@ -25,6 +24,7 @@ from di_async.cli.output import (
 from di_async.cli.run import Cli
 from di_async.cli.settings import Format
 from di_async.cli.tables import lay_out
+from di_async.cli.typer_commands import command
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from di_async.cli.options import (
     Timeout,
     TokenOut,
     Wait,
-    command,
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
+from di_async.cli.typer_commands import command
 from di_async.core.validation import MAX_WHOLE_NUMBER
 
 if TYPE_CHECKING:
