@@ -230,8 +230,8 @@ async def quota(
 ) -> None:
     """Show the account's quota (Exoscale, Gcore).
 
-    Exoscale: that of public inference. Gcore: what a deployment would add to it; use --spec, or
-    --region and --gpu for one replica. The exit code is 1 if it does not fit.
+    Exoscale: the quota of public inference. Gcore: all quotas, and what a deployment would add; use
+    --spec, or --region and --gpu for one replica. The exit code is 1 if it does not fit.
     """
     supported = (Provider.EXOSCALE, Provider.GCORE)
     instead = {**_NO_QUOTA, Provider.GCORE_V2: "only deployments of API v3 can be checked"}

@@ -76,7 +76,10 @@ async def demo(
 async def emulate(
     cli: Cli,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="0 selects a free port.")
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="N", help="Port to listen on; 0 selects a free one."
+        ),
     ] = 8080,
     host: Annotated[
         str,

@@ -70,7 +70,7 @@ async def list_keys(cli: Cli) -> None:
 
 async def create(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="Name of the new key.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new key.")],
     description: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What it is for (Gcore).")
     ] = None,
@@ -82,7 +82,7 @@ async def create(
         str | None,
         typer.Option(
             metavar="ID|NAME|public",
-            help="The deployment that it opens, or public: all, as Exoscale documents it.",
+            help="The deployment that accepts it; public: every one, as Exoscale documents it.",
             show_default="public",
         ),
     ] = None,

@@ -103,6 +103,7 @@ async def models(
     action: Annotated[
         ModelAction | None,
         typer.Argument(
+            metavar="ACTION",
             help="Download the model NAME into the zone, or show, wait for or delete it "
             "(Exoscale).",
             show_default=False,
@@ -204,7 +205,7 @@ async def _on_digitalocean(cli: Cli, word: str) -> "AsyncIterator[Cloud[Any, Any
 
 async def import_model(
     cli: Cli,
-    name: Annotated[str, typer.Argument(help="Name of the new model.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new model.")],
     repo: Annotated[
         str | None, typer.Option(metavar="OWNER/NAME", help="Repository on Hugging Face.")
     ] = None,

@@ -36,13 +36,13 @@ async def reap_expired(
         bool, typer.Option("--dry-run", help="Delete nothing; show what would be deleted.")
     ] = False,
     prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Prefix of the names, as given to temporary().")
+        str, typer.Option(metavar="TEXT", help="Prefix of the names, as passed to temporary().")
     ] = "tmp",
 ) -> None:
     """Delete expired temporary deployments, and nothing else.
 
-    Only names that `temporary()` makes are considered, once their expiry has passed by the
-    provider's clock. Exit code 1 if one could not be proven deleted; it may bill.
+    It deletes what `di-async run` and `temporary()` have left, once the expiry in its name has
+    passed by the provider's clock. Exit code 1 if a deletion could not be proven; it may bill.
     """
     from di_async import reap
 

@@ -40,7 +40,7 @@ async def list_tokens(cli: Cli, ref: Ref) -> None:
 async def create(
     cli: Cli,
     ref: Ref,
-    name: Annotated[str, typer.Argument(help="Name of the new token.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new token.")],
     token_out: TokenOut = None,
 ) -> None:
     """Create a token. Its value is shown only once."""
