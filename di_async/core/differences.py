@@ -1,4 +1,4 @@
-"""What distinguishes a live resource from the spec that a caller wants. Pure."""
+"""How a live resource differs from the spec that a caller wants. Pure."""
 
 from collections.abc import Iterable
 from typing import Any

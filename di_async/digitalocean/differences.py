@@ -1,4 +1,4 @@
-"""In what a live instance differs from the spec that a caller wants. Pure."""
+"""How a live instance differs from the spec that a caller wants. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ _DEPLOYMENTS = "model_deployments"
 
 
 def differences(live: DedicatedInference, fields: dict[str, Any]) -> list[Difference]:
-    """Return in what an instance differs from the fields that a caller set (see `spec_fields`).
+    """Return how an instance differs from the fields that a caller set (see `spec_fields`).
 
     It is compared with its pending spec, or else the current one. What it does not show is not
     compared, nor are the provider tokens.

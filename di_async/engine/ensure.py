@@ -75,7 +75,7 @@ class EnsureTarget(Struct, Generic[R], frozen=True, kw_only=True):
     find: Callable[[], Awaitable[Sequence[R]]]
     """Returns all resources of that name, with their specs."""
     compare: Callable[[R], Sequence[Difference]]
-    """Returns in what a resource differs from the spec."""
+    """Returns how a resource differs from the spec."""
     create: Callable[[float], Awaitable[Change[R]]]
     """Creates it; takes the seconds to wait for the name."""
     update: Callable[[R, Sequence[Difference]], Awaitable[Change[R]]]
@@ -222,7 +222,7 @@ class _Run(Struct, Generic[R], frozen=True):
     # -- update -------------------------------------------------------------------------------
 
     async def _bring_up(self, live: R, duplicates: tuple[str, ...]) -> Ensured[R] | None:
-        """Update a resource if it differs; return None if it has to be looked at again."""
+        """Update a resource if it differs; return None if it has to be read again."""
         differences, id = self._compare(live), self.target.id_of(live)
         if not differences:
             change = self.api.begin_wait(id, seen=live)
@@ -301,7 +301,7 @@ class _Run(Struct, Generic[R], frozen=True):
         return self._report([id, *(other for other in ids if other != id)])
 
     def _report(self, ids: Sequence[str]) -> tuple[str, ...]:
-        """Return all ids but the first, which is the one in use; log them if there are any."""
+        """Return all ids but the first, which is in use; log them if there are any."""
         duplicates = tuple(ids[1:])
         if duplicates and duplicates not in self.logged:
             self.logged.add(duplicates)

@@ -131,7 +131,10 @@ class Search:
         return change
 
     async def _create(self, target: Deployable[Any], place: _Place) -> Change[Any]:
-        """Create; a name that this call has freed may stay taken for a while."""
+        """Create; a name that this call has freed may stay taken for a while.
+
+        The wait for the name is here, and not in `create`, so that a cancellation ends it at once.
+        """
         clock = target.engine.clock
         until = clock.now() + self.name_timeout
         while True:

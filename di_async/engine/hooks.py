@@ -38,7 +38,7 @@ class Guarded:
         return self.run(self.function, *arguments)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function that belongs to it in the same way."""
+        """Call another function of the caller's, guarded in the same way."""
         try:
             result = function(*arguments)
             if inspect.isawaitable(result) and not asyncio.isfuture(result):

@@ -104,8 +104,8 @@ async def recover_write(
         attempts: how often the write is sent at most.
         lookup_hint: how a user looks for what the write did, if the call is cut off.
         may_resend: whether sending again does no harm after this read.
-        was_sent_before: whether a refusal comes after a send of this call whose response was lost
-            further below.
+        was_sent_before: whether a refusal may answer a repetition: the session, or an earlier call,
+            has sent this write already, and that response was lost.
         resend_after: whether a refusal may be caused by our own first attempt, so that after a
             read without a result the write is sent again.
         one_read: the first read that succeeds decides; otherwise reading goes on, as lists lag.

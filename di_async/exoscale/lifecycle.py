@@ -152,7 +152,7 @@ def differs(deployment: Deployment, sent: Fields) -> bool | None:
 
 
 def spec_differences(deployment: Deployment, sent: Fields) -> list[Difference]:
-    """Return in what a deployment differs from a create's body. What it does not show is not."""
+    """Return how a deployment differs from a create's body, as far as it shows the fields."""
     found = [
         Difference(name, shown, wanted, immutable=True)
         for name, wanted, shown in _fixed(deployment, sent)

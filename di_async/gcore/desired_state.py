@@ -93,7 +93,7 @@ def matches(fields: Mapping[str, Any], found: Inference) -> bool | None:
 
 
 def differences(sent: Mapping[str, Any], live: Inference) -> list[Difference]:
-    """Return in what a live resource differs from request fields, as `desired_state` compares."""
+    """Return how a live resource differs from request fields, as `desired_state` compares."""
     found: list[Difference] = []
     for name, wanted in desired_state(sent, live).fields.items():
         found += _differing(name, name, wanted, _as_json(getattr(live, name, None)))

@@ -75,7 +75,7 @@ class PollEntry(ReadUnit, Generic[T], eq=False, kw_only=True):
     confirm_requested: bool = False
     confirm_pause: float = 0.0
     confirm_after: float = -math.inf
-    """A GET did not confirm the row `refuted_fingerprint`: send no other before."""
+    """Until then no GET confirms the row `refuted_fingerprint`: the last one did not."""
     refuted_fingerprint: int = 0
     row_is_partial: bool = False
     """The row read last lacks what decides."""

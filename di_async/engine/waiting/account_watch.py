@@ -177,7 +177,7 @@ class AccountSweep:
     async def page_done(
         self, read: SweepRead, page: Page, keys: Sequence[RowKey], call: CallRecord
     ) -> None:
-        """Record a list page, whose rows have these keys; large ones give others their turn."""
+        """Record a list page, whose rows have these keys; other tasks run in between."""
         if page.rows and not self._known and not any(id for id, _ in keys):
             error = DecodeError(f"no row of the list of every {self.adapter.noun} has an id")
             if self._failures + 1 >= _UNUSABLE_PAGES:
@@ -255,7 +255,7 @@ class AccountSweep:
     def failed(self, read: SweepRead, error: Exception, call: CallRecord) -> None:
         """Record a read that failed: without a page, the next round comes later.
 
-        One resource that cannot be read concerns no other.
+        A resource that cannot be read does not affect the others.
         """
         self._requests += call.requests
         if read.page is not None:

@@ -76,7 +76,7 @@ class FailureDetails:
     async def read(self, until: float | None) -> None:
         """Read the log, and the resource if only its operation was read, before this loop time.
 
-        Several callers share one reading. A reading that is cancelled is begun again by the next.
+        Several callers share one reading. If it is cancelled, the next caller reads again.
         """
         if self._reading is None:
             self._reading = asyncio.Lock()

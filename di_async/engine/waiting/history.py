@@ -24,7 +24,7 @@ __all__ = ["History", "Listener", "ending_text", "error_text"]
 _MAX_STEPS, _FORGOTTEN_AT_ONCE = 1000, 100
 
 Listener = Callable[[StatusChange], None]
-"""Is called with each new step of a change; it must not raise."""
+"""A function that is called with each new step of a change; it must not raise."""
 
 
 class History:

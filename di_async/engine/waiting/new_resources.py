@@ -29,7 +29,7 @@ class _NewResource(Struct, eq=False):
     """A resource that was created just now."""
 
     trackers: list[ChangeTracker[Any]]
-    """Those whose reads may show it; the create's is the first."""
+    """The trackers whose reads may show it; that of the create is first."""
     adopted: bool
     """A read has shown it already."""
     deleted_at: float = math.inf

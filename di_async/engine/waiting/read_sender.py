@@ -71,7 +71,7 @@ class ReadSender:
             self._contain(poller, read, error)
 
     def _contain(self, poller: ResourcePoller, read: PollerRead, error: Exception) -> None:
-        """End what a defect concerns, and nothing else."""
+        """End the waits that a defect affects, and no others."""
         match read:
             case ReadOne():
                 poller.schedule.read_cancelled(read)

@@ -68,7 +68,7 @@ class PendingOperation(Struct, eq=False):
 class ChangeTracker(Generic[R]):
     """What is known about one change.
 
-    `history` has its steps and `waiters` who awaits it.
+    `history` has its steps, and `waiters` the callers that await it.
     """
 
     def __init__(
@@ -364,7 +364,7 @@ class ChangeTracker(Generic[R]):
         return observation.in_progress or self.expectation.action is Action.DELETE
 
     def _predicate_holds(self, resource: Any) -> bool:
-        """Ask the caller's predicate; an error in it ends this wait, and no other."""
+        """Call the caller's predicate; an error in it ends this wait, and no other."""
         try:
             answer = False if self._predicate is None else self._predicate(resource)
             if inspect.isawaitable(answer):

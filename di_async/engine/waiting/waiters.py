@@ -69,7 +69,7 @@ class Waiters:
                 waiter.resolve(own)
 
     def notify(self) -> None:
-        """Wake the waiters for any news, which look again and may wait on."""
+        """Wake the waiters for any news; they check again, and may wait on."""
         for waiter in self._all:
             if waiter.any_news:
                 waiter.resolve(Pending())
