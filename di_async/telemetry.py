@@ -113,7 +113,7 @@ class _Instruments:
             "di.client.budget.remaining",
             [self._observe_budgets],
             "{request}",
-            "Requests that the budget has left in the present minute and hour.",
+            "Requests that the budget has left in the current minute and hour.",
         )
 
     def client_opened(self, provider: str, budget: BudgetView | None) -> None:

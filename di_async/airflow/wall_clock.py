@@ -12,5 +12,5 @@ def epoch_now() -> float:
 
 
 def utc_now() -> datetime:
-    """Return the present time as an aware datetime."""
+    """Return the current time as an aware datetime."""
     return datetime.now(UTC)

@@ -296,7 +296,7 @@ class ResourceApi(Generic[R]):
         Other errors are those of `Change.wait`.
         """
     def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
-        """Return an iterator over status changes, beginning with the present state.
+        """Return an iterator over status changes, beginning with the current state.
 
         Args:
             id: one resource. The stream ends with `ResourceVanishedError` when it is gone.
@@ -313,7 +313,7 @@ class ResourceApi(Generic[R]):
         """
 
 class DeployableApi(ResourceApi[R]):
-    """What the resource APIs of deployments have in common beside waits."""
+    """What the resource APIs of deployments have in common, besides waits."""
     @overload
     def temporary(
         self,
@@ -420,7 +420,7 @@ class Client:
             ClientClosedError: they cannot. `scan`, `reap` and `apply` raise it before they begin.
         """
     def stats(self) -> Stats:
-        """Return how many requests its waits have sent, and their present pace. No I/O."""
+        """Return how many requests its waits have sent, and their current pace. No I/O."""
     def request(
         self,
         method: str,

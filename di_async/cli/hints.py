@@ -226,7 +226,7 @@ def goes_on(action: str, advice: str) -> bool:
 
 
 def left_alone(action: str, id: str, settings: Settings, group: str | None = None) -> str:
-    """Return the state of a resource after a wait that no change goes on from."""
+    """Return the state of a resource after a wait that leaves no change in progress."""
     if action != "delete":
         return "It was left unchanged, and is billed while it exists."
     delete = settings.command_line(*filter(None, (group,)), "delete", id)
@@ -339,7 +339,7 @@ _PARAMETERS = {
     ", or pass an aiohttp session that connects through it": "",
     ". `.write_result` of this error holds the answer, with a one-time token if there is one": "",
 }
-# Parameters whose names are no words of a text.
+# Parameters whose names are not words of a text.
 _NAMES = {
     "base_url": "--base-url",
     "max_hourly": "--max-hourly",

@@ -39,11 +39,11 @@ class CompletionReader:
     """None: no line that is not blank was read yet."""
     _rest: bytes = field(default=b"", init=False)
     _event: bytes = field(default=b"", init=False)
-    """The name of the present event."""
+    """The name of the current event."""
     _choice: Any = field(default=None, init=False)
     """The index of the choice that is read; None before the first one."""
     _data: list[bytes] = field(factory=list, init=False)
-    """The data of the present event, or the lines of the document."""
+    """The data of the current event, or the lines of the document."""
 
     def feed(self, chunk: bytes) -> str:
         """Return the text in the next bytes of the answer.

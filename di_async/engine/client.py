@@ -107,7 +107,7 @@ class Client(ClientBound):
         raise InvalidInputError(f"{type(self).__name__} has no deployments to work on")
 
     def stats(self) -> Stats:
-        """Return how many requests its waits have sent, and their present pace. No I/O."""
+        """Return how many requests its waits have sent, and their current pace. No I/O."""
         runtime = self._engine.running
         minute, hour = runtime.session.used() or (None, None)
         refused = runtime.session.refused

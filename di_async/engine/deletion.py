@@ -138,13 +138,13 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
 
 
 def _present(engine: Engine, request: Request) -> datetime:
-    """Return the present time by the provider's clock, late enough to be past for sure."""
+    """Return a time by the provider's clock that is certainly not earlier than now."""
     window = engine.call_window(request, engine.clock.moment())
     return datetime.fromtimestamp(window.surely_begun_at, UTC)
 
 
 def created_since(engine: Engine, request: Request, began: Moment, resource: Any) -> bool:
-    """Return whether what has a name now was created after a DELETE began, for sure."""
+    """Return whether a resource was certainly created after a DELETE of its name began."""
     created_at = getattr(resource, "created_at", None)
     is_another = engine.call_window(request, began).surely_before(created_at)
     if is_another:

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class DeployableApi(ResourceApi[R]):
-    """What the resource APIs of deployments have in common beside waits."""
+    """What the resource APIs of deployments have in common, besides waits."""
 
     def deployable(self) -> Deployable[R]:
         """Return these deployments as generic code sees them. No I/O."""

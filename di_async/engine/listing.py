@@ -161,7 +161,7 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         return True
 
     async def _fetch_batch(self) -> tuple[list[Page], list[T]]:
-        """Return the next pages, and those of their rows that are asked for."""
+        """Return the next pages, and those of their rows that the caller wants."""
         try:
             async with asyncio.timeout(None) as self._reading:
                 read = await self._fetch_all(self._batch)

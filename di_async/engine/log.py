@@ -1,4 +1,4 @@
-"""The library's loggers: records are one line each, and a broken handler harms no call."""
+"""The library's loggers: records are one line each, and a broken handler interrupts no call."""
 
 import logging
 import sys

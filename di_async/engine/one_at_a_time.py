@@ -10,7 +10,7 @@ __all__ = ["one_at_a_time"]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 # Key -> the task that works on it. `setdefault` is atomic, also between threads.
 _held: dict[Hashable, object] = {}
-# The tasks of the parent process do not run in a forked child, and would never let go.
+# The tasks of the parent process do not run in a forked child, and would never release a key.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_held.clear)
 

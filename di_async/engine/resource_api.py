@@ -1,4 +1,4 @@
-"""The waits that every resource API offers beside its own calls."""
+"""The waits that every resource API offers, besides its own calls."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -103,7 +103,7 @@ class ResourceApi(ClearsFrames, Generic[R]):
         return found
 
     def watch(self, id: str | None = None, *, region: str | int | None = None) -> StatusStream:
-        """Return an async iterator over status changes, beginning with the present state.
+        """Return an async iterator over status changes, beginning with the current state.
 
         Args:
             id: one resource. The stream ends with `ResourceVanishedError` when it is gone.

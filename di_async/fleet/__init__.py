@@ -1,1 +1,1 @@
-"""Many at once: waits of a whole fleet, and what there is in it."""
+"""Work on many changes, or on whole accounts: wait, scan, apply."""

@@ -163,7 +163,7 @@ class _Screen:
     started_at: float = field(factory=time.monotonic)
 
     def update(self, event: "StatusChange") -> None:
-        """Show an event; the first of each resource is its present state."""
+        """Show an event; the first of each resource is its current state."""
         known = self.rows.get(event.id)
         gone = event.status is None and known is not None
         status = event.status or ("gone" if gone else known.status if known else "unknown")

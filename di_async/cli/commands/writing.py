@@ -223,7 +223,7 @@ async def scale(
 ) -> None:
     """Change the number of GPUs or replicas.
 
-    First prints the present and the new hourly price. Waits until the change is verified. Gcore:
+    First prints the current and the new hourly price. Waits until the change is verified. Gcore:
     sets minimum and maximum. 0 sets only the minimum, so the deployment scales to zero when idle.
     """
     limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)

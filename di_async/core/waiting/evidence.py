@@ -316,7 +316,7 @@ def _fold_stale(evidence: Evidence, read: ReadFound) -> Evidence:
 
 
 def _is_overruling(expectation: Expectation, evidence: Evidence, read: ReadFound) -> bool:
-    """Return whether what looks stale was seen for so long that it is the present state.
+    """Return whether what looks stale was seen for so long that it is the current state.
 
     After an update it must show what was sent: else it may be the state from before.
     """

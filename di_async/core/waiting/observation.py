@@ -111,7 +111,7 @@ class Observation:
     failure_grace: float | None = None
     """Seconds that a failure must last before it counts, for failures that may recover."""
     replaced: bool = False
-    """It is another resource: its name was used again, so the one of before is gone."""
+    """Another resource has the name by now, so the one that was observed is gone."""
 
     @property
     def in_progress(self) -> bool:
@@ -144,8 +144,8 @@ class Expectation:
     differed_before: bool | None = None
     """Whether the resource differed from what was sent before the write; None: not comparable."""
     deleted_at: datetime | None = None
-    """Of a delete by name: when it had been accepted for sure, by the provider's clock. What was
-    created later is another resource."""
+    """Of a delete by name: a time by the provider's clock at which it had certainly been accepted.
+    What was created later is another resource."""
 
 
 class ReadFound(Struct, frozen=True, kw_only=True):

@@ -55,7 +55,7 @@ class PollQuota(Struct, frozen=True):
     confirms: int = 0
     """How many GETs will be needed to confirm what list pages show."""
     steady_calls: bool = False
-    """More changes keep coming, so the bank must not be spent on the present ones."""
+    """More changes keep coming, so the bank must not be spent on the current ones."""
 
 
 class PendingLoad(Struct, frozen=True):

@@ -566,7 +566,7 @@ class PollSchedule(Generic[T]):
         )
 
     def _schedule_next(self, unit: ReadUnit, load: PendingLoad, now: float) -> None:
-        """Schedule a unit that was just read, at the present pace."""
+        """Schedule a unit that was just read, at the current pace."""
         unit.due_at = now + read_interval(load, self.pace)
         self._push(unit)
 

@@ -359,7 +359,7 @@ class AccountSweep:
 
 
 class AccountWatch(StatusStream):
-    """An async iterator over status changes: first the present state, then what happens.
+    """An async iterator over status changes: first the current state, then what happens.
 
     New resources come with `previous` None; deleted ones, confirmed by a 404, with `status` None.
     It has no end. No requests are sent between two steps, and leaving it leaves nothing running.

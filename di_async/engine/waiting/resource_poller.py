@@ -1,4 +1,4 @@
-"""Poll the resources of one type: deliver each read to the waits it concerns. No I/O here.
+"""Poll the resources of one type: deliver each read to the waits that need it. No I/O here.
 
 `poll_schedule` decides what to read and when, `evidence` what a read proves, and the `Poller`
 sends the requests. A list row is a hint and a GET confirms it; only where confirming GETs would

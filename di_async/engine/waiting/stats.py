@@ -17,7 +17,7 @@ class Stats:
         gets: GETs that polling has sent so far, silent repeats included.
         lists: list pages that polling has read so far, silent repeats included.
         confirms: confirming GETs that are queued.
-        period: seconds between two reads of a page or a resource, at the present pace.
+        period: seconds between two reads of a page or a resource, at the current pace.
         distributions: the kinds (action, region, accelerator) whose durations are known well.
         minute: requests counted by the budget in the last minute; None without a budget.
         hour: requests counted by the budget in the last hour; None without a budget.

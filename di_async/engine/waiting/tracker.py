@@ -211,7 +211,7 @@ class ChangeTracker(Generic[R]):
     # -- reads --------------------------------------------------------------------------------
 
     def record_read(self, read: Read, requests: int, ref: ResourceRef) -> None:
-        """Record a GET of the resource or of an operation, and wake waiters it concerns."""
+        """Record a GET of the resource or of an operation, and wake the waiters that it affects."""
         self.requests += requests
         if not isinstance(self.decision, Pending):
             return
