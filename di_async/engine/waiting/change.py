@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from di_async.core.errors import (
     ClientClosedError,
@@ -41,11 +41,13 @@ from di_async.engine.waiting.failures import (
 )
 from di_async.engine.waiting.tracker import ChangeTracker
 from di_async.engine.waiting.wait_span import BeginSpan, no_span
-from di_async.engine.waiting.waiters import WaitClosedError, Waiter
+from di_async.engine.waiting.waiters import WaitClosedError
 
 if TYPE_CHECKING:
     from di_async.core.capacity import Attempt
+    from di_async.engine.connecting import Connector
     from di_async.engine.serving import Probe, ServingEndpoint
+    from di_async.engine.waiting.poller import Poller
 
 __all__ = ["DEFAULT", "Change", "Default", "Timeout"]
 
@@ -61,47 +63,6 @@ class Default(Enum):
 DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
 """Seconds; None waits for ever. If it is not given, the provider's default holds."""
-
-
-class _Waits(Protocol):
-    """The part of the poller that a change uses."""
-
-    def join(
-        self, tracker: ChangeTracker[Any], *, timeout: float | None, any_news: bool = False
-    ) -> Waiter: ...
-
-    def leave(self, tracker: ChangeTracker[Any], waiter: Waiter) -> None: ...
-
-    def eta(self, tracker: ChangeTracker[Any]) -> float | None: ...
-
-
-class _Connects(Protocol):
-    """What `connect` does after the wait: `engine.connecting.Connector`.
-
-    A protocol, so that a reader of this module need not know endpoints and probes.
-    """
-
-    def check(
-        self,
-        tracker: ChangeTracker[Any],
-        *,
-        access_token: Any,
-        own_token: Any,
-        private: bool,
-        probe: "Probe",
-        mint_token: str | None,
-    ) -> Any: ...
-
-    async def connect(
-        self,
-        tracker: ChangeTracker[Any],
-        resource: Any,
-        options: Any,
-        probe: "Probe",
-        until: float | None,
-        *,
-        on_key: Callable[[Any], object],
-    ) -> "ServingEndpoint | Superseded | Vanished": ...
 
 
 @contextmanager
@@ -137,9 +98,9 @@ class Change(ClientBound, Generic[R]):
     def __init__(
         self,
         tracker: ChangeTracker[Any],
-        waits: Callable[[], _Waits],
+        poller: "Callable[[], Poller]",
         *,
-        connector: _Connects,
+        connector: "Connector",
         redact: Callable[[str], str],
         begin_span: BeginSpan = no_span,
         access_token: Any = None,
@@ -149,7 +110,7 @@ class Change(ClientBound, Generic[R]):
         previous_spec: Any = None,
     ) -> None:
         self._tracker = tracker
-        self._waits = waits
+        self._poller = poller
         self._connector = connector
         self._begin_span = begin_span
         self._details = FailureDetails(tracker, redact, updates_spec=previous_spec is not None)
@@ -215,7 +176,7 @@ class Change(ClientBound, Generic[R]):
         every 20 seconds, and only while such a change is awaited.
         """
         try:
-            return self._waits().eta(self._tracker)
+            return self._poller().eta(self._tracker)
         except ClientClosedError:
             return None
 
@@ -364,8 +325,8 @@ class Change(ClientBound, Generic[R]):
 
     async def _next_decision(self, seconds: float | None, *, any_news: bool) -> Decision:
         try:
-            waits = self._waits()
-            waiter = waits.join(self._tracker, timeout=seconds, any_news=any_news)
+            poller = self._poller()
+            waiter = poller.join(self._tracker, timeout=seconds, any_news=any_news)
         except ClientClosedError as closed:
             raise self._closed(closed) from closed.__cause__
         try:
@@ -376,7 +337,7 @@ class Change(ClientBound, Generic[R]):
             add_advice(cancelled, self._tracker)
             raise
         finally:
-            waits.leave(self._tracker, waiter)
+            poller.leave(self._tracker, waiter)
 
     def _seconds(self, timeout: Timeout) -> float | None:
         clock = self._tracker.clock
