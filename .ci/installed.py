@@ -22,7 +22,7 @@ from di_async import DigitalOcean
 from di_async.core.serving import ServingTarget
 from di_async.digitalocean import DedicatedInferenceSpec
 from di_async.emulator import running  # needs no extra until it runs
-from di_async.engine.serving import ServingEndpoint
+from di_async.engine.endpoints.serving import ServingEndpoint
 
 extras = set(sys.argv[1:])
 command = Path(sysconfig.get_path("scripts"), "di-async")

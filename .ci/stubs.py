@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from di_async.blocking import derive, written
-from di_async.engine.temporary import Temporary
+from di_async.engine.deployments.temporary import Temporary
 from di_async.engine.waiting.account_watch import AccountWatch
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ WIDTH = 100
 INSTEAD = {
     ("collections.abc", "AsyncIterator"): ("collections.abc", "Iterator"),
     ("contextlib", "AbstractAsyncContextManager"): ("contextlib", "AbstractContextManager"),
-    ("di_async.engine.serving", "Probe"): (f"{BLOCKING}.engine", "Probe"),
+    ("di_async.engine.endpoints.serving", "Probe"): (f"{BLOCKING}.engine", "Probe"),
     ("di_async.fleet.protocols", "ScanClient"): (f"{BLOCKING}.engine", "Client"),
 }
 PROBE = 'Probe = Literal["chat", "models"] | Callable[[ServingEndpoint], object]\n'

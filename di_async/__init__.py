@@ -50,10 +50,10 @@ if typing.TYPE_CHECKING:
     from di_async.core.waiting.events import StatusChange
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
-    from di_async.engine.ensure import Ensured
-    from di_async.engine.reap import ReapReport, reap
+    from di_async.engine.deployments.reap import ReapReport, reap
     from di_async.engine.waiting.change import Change
     from di_async.engine.waiting.duration_model import DurationModel
+    from di_async.engine.writes.ensure import Ensured
     from di_async.exoscale import Exoscale
     from di_async.fleet.apply_report import ApplyReport
     from di_async.fleet.applying import apply
@@ -126,7 +126,7 @@ _MODULES = {
     "Change": "engine.waiting.change",
     "DigitalOcean": "digitalocean",
     "DurationModel": "engine.waiting.duration_model",
-    "Ensured": "engine.ensure",
+    "Ensured": "engine.writes.ensure",
     "Exoscale": "exoscale",
     "Fleet": "fleet.fleet_file",
     "Gcore": "gcore",
@@ -134,7 +134,7 @@ _MODULES = {
     "Inventory": "fleet.inventory",
     "Placement": "core.pricing",
     "PollPolicy": "core.waiting.poll_policy",
-    "ReapReport": "engine.reap",
+    "ReapReport": "engine.deployments.reap",
     "RequestBudget": "core.rate_limit",
     "RetryPolicy": "core.retry",
     "Secret": "core.secret",
@@ -142,7 +142,7 @@ _MODULES = {
     "WaitReport": "fleet.waiting",
     "apply": "fleet.applying",
     "as_completed": "fleet.waiting",
-    "reap": "engine.reap",
+    "reap": "engine.deployments.reap",
     "scan": "fleet.scanning",
     "wait_all": "fleet.waiting",
 }

@@ -29,7 +29,7 @@ from di_async.core.errors import (
 from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.observation import Phase
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change

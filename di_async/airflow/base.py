@@ -30,11 +30,11 @@ from di_async.core.errors import (
     DIError,
     ResourceVanishedError,
 )
-from di_async.engine.cleanup import finish
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
-from di_async.engine.ensure import Ensured
+from di_async.engine.deployments.cleanup import finish
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
+from di_async.engine.writes.ensure import Ensured
 
 __all__ = [
     "BACKSTOP_S",

@@ -15,7 +15,7 @@ from di_async.airflow.trigger import AllSettledTrigger
 from di_async.airflow.waiting import follow_all
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
 
 __all__ = ["BatchCreateOperator"]

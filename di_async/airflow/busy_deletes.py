@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from di_async.core.errors import ConflictError, NotFoundError
-from di_async.engine.deployable import Deployable
+from di_async.engine.deployments.deployable import Deployable
 
 __all__ = ["delete_accepted"]
 

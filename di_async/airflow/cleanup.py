@@ -12,9 +12,9 @@ from di_async.airflow.busy_deletes import delete_accepted
 from di_async.airflow.record import Record
 from di_async.core.errors import DIError, NotFoundError
 from di_async.core.server_clock import Age
-from di_async.engine.cleanup import find_made
-from di_async.engine.deployable import Deployable
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.cleanup import find_made
+from di_async.engine.deployments.deployable import Deployable
+from di_async.engine.deployments.deployable_api import DeployableApi
 
 __all__ = ["Cleanup", "Create", "delete_all"]
 

@@ -10,7 +10,7 @@ from di_async.core.waiting.resume_token import ResumeToken
 from di_async.digitalocean import lifecycle as digitalocean
 from di_async.digitalocean.adapter import DedicatedInferenceAdapter
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.exoscale import lifecycle as exoscale

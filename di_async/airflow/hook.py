@@ -12,7 +12,7 @@ from di_async.airflow.settings import ConnectionSettings
 from di_async.core.errors import DIError
 from di_async.core.rate_limit import RequestBudget
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
 
 __all__ = [

@@ -14,7 +14,7 @@ from di_async.airflow.record import Record
 from di_async.airflow.wall_clock import utc_now
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
 
 __all__ = [

@@ -11,7 +11,7 @@ from di_async.airflow.deployments import LONGEST_DEFAULT_S, describe, resume
 from di_async.airflow.trigger import SettledTrigger
 from di_async.core.errors import InvalidInputError
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
 
 __all__ = ["DeploymentSensor"]

@@ -12,7 +12,7 @@ from di_async.airflow.waiting import follow_all
 from di_async.core.errors import DIError, InvalidInputError, NotFoundError, SupersededError
 from di_async.core.request_body import respelled
 from di_async.engine.client import Client
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.waiting.change import Change
 
 __all__ = ["DeleteDeploymentOperator", "ScaleDeploymentOperator", "UpdateDeploymentOperator"]

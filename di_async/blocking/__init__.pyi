@@ -41,7 +41,7 @@ from di_async.core.retry import RetryPolicy
 from di_async.core.secret import Secret
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.poll_policy import PollPolicy
-from di_async.engine.reap import ReapReport
+from di_async.engine.deployments.reap import ReapReport
 from di_async.engine.waiting.duration_model import DurationModel
 from di_async.fleet.apply_report import ApplyReport
 from di_async.fleet.fleet_file import Fleet

@@ -2,9 +2,12 @@
 
 from di_async.blocking.derive import carry, derive
 from di_async.blocking.written import BlockingClient, BlockingTemporary
-from di_async.engine import client, deployable_api, ensure, listing, resource_api, serving
-from di_async.engine import temporary as temporary_
+from di_async.engine import client, listing, resource_api
+from di_async.engine.deployments import deployable_api
+from di_async.engine.deployments import temporary as temporary_
+from di_async.engine.endpoints import serving
 from di_async.engine.waiting import account_watch, change, event_stream
+from di_async.engine.writes import ensure
 
 __all__ = [
     "AccountWatch",

@@ -2,7 +2,7 @@
 
 import di_async.blocking.engine  # noqa: F401 - derives what the functions return
 from di_async.blocking.derive import carry, derive, derive_function
-from di_async.engine import reap as reap_
+from di_async.engine.deployments import reap as reap_
 from di_async.fleet import applying, scanning, waiting
 
 __all__ = [

@@ -4,7 +4,7 @@ from attrs import frozen
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from di_async.blocking.engine import Change, Client
 from di_async.core.pricing import MaxHourly
-from di_async.engine.reap import ReapReport
+from di_async.engine.deployments.reap import ReapReport
 from di_async.engine.waiting.change import Timeout
 from di_async.fleet.apply_report import ApplyReport
 from di_async.fleet.fleet_file import Fleet

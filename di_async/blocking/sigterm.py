@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from attrs import define
 
-from di_async.engine.sigterm import EXIT_CODE, forget_in_forks
+from di_async.engine.deployments.sigterm import EXIT_CODE, forget_in_forks
 
 __all__ = ["enter", "leave"]
 

@@ -20,7 +20,7 @@ from di_async.cli.settings import Settings
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
-    from di_async.engine.serving import ServingEndpoint
+    from di_async.engine.endpoints.serving import ServingEndpoint
 
 __all__ = ["follow", "follow_connect"]
 

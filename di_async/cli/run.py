@@ -210,7 +210,7 @@ class _StderrHandler(logging.Handler):
         self.settings = settings
 
     def emit(self, record: logging.LogRecord) -> None:
-        from di_async.engine.ensure import DUPLICATES
+        from di_async.engine.writes.ensure import DUPLICATES
 
         if record.msg == DUPLICATES:  # the commands print what `ensure` returns
             return

@@ -1,7 +1,7 @@
 """Decide whether and when a request is sent again. Pure; `engine.session` does the sleeping.
 
 A request is sent again only where that does no harm: its method is idempotent, or the provider
-cannot have processed it (no connection, 429). Other writes are resolved by `engine.lost_writes`.
+cannot have processed it (no connection, 429). `engine.writes.lost_writes` resolves other writes.
 """
 
 from attrs import frozen

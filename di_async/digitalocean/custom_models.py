@@ -32,15 +32,15 @@ from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import MAX_PAGE, unwrap
-from di_async.engine.create_once import create_once
-from di_async.engine.cut_off import report_if_cut_off
-from di_async.engine.deletion import delete
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import AcceptedWrite
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.create_once import create_once
+from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.deletion import delete
+from di_async.engine.writes.lost_writes import AcceptedWrite
 
 __all__ = ["CustomModel", "CustomModels", "ModelSource"]
 

@@ -44,17 +44,17 @@ from di_async.digitalocean.spec import (
     spec_fields,
 )
 from di_async.digitalocean.updating import MakeSpec, update_instance
-from di_async.engine.deletion import delete, delete_at_once
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import AcceptedWrite, create_by_name
 from di_async.engine.read_listed import read_listed
-from di_async.engine.retried_create import first_attempt
-from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.deletion import delete, delete_at_once
+from di_async.engine.writes.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.writes.lost_writes import AcceptedWrite, create_by_name
+from di_async.engine.writes.retried_create import first_attempt
+from di_async.engine.writes.taken_names import create_when_free
 
 __all__ = ["DedicatedInferences"]
 

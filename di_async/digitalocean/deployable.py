@@ -24,7 +24,7 @@ from di_async.digitalocean.spec import (
     complete_spec,
     latest_spec,
 )
-from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
 
 if TYPE_CHECKING:
     from di_async.digitalocean.dedicated_inferences import DedicatedInferences

@@ -29,7 +29,7 @@ from di_async.core.validation import (
     uuid,
     whole_number,
 )
-from di_async.engine.serving import context_of_ca
+from di_async.engine.endpoints.serving import context_of_ca
 
 __all__ = [
     "CODEC",

@@ -13,9 +13,9 @@ from di_async.digitalocean.models import (
     read_ca,
 )
 from di_async.digitalocean.spec import check_name
-from di_async.engine.create_once import create_once
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
+from di_async.engine.writes.create_once import create_once
 
 __all__ = ["ca_certificate", "check_connect", "create_token", "list_tokens", "serving_target"]
 

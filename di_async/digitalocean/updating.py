@@ -15,13 +15,13 @@ from di_async.digitalocean.models import DedicatedInference
 from di_async.digitalocean.spec import DedicatedInferenceSpec, previous_spec
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
+from di_async.engine.waiting.change import Change
+from di_async.engine.writes.lost_writes import (
     READ_FIRST,
     recover_write,
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.waiting.change import Change
 
 __all__ = ["MakeSpec", "update_instance"]
 

@@ -16,14 +16,14 @@ from di_async.core.http import Request, json_bytes, query
 from di_async.core.responses import any_body
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.client_bound import ClientBound
-from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.environment import log_base_url
 from di_async.engine.frames import clears_frames
 from di_async.engine.waiting.stats import Stats
+from di_async.engine.writes.cut_off import report_if_cut_off
 
 if TYPE_CHECKING:
-    from di_async.engine.deployable import Deployable
+    from di_async.engine.deployments.deployable import Deployable
 
 __all__ = ["Client"]
 

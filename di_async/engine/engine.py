@@ -33,7 +33,8 @@ from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_
 from di_async.engine.budget_loops import begin_use, end_use
 from di_async.engine.client_options import NetworkOptions, full_user_agent
 from di_async.engine.clock import Clock
-from di_async.engine.connecting import Connector
+from di_async.engine.endpoints.connecting import Connector
+from di_async.engine.endpoints.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.hooks import EventCallback, Guarded, checked_callback
 from di_async.engine.observed_session import ObservedSession
 from di_async.engine.observer import (
@@ -43,7 +44,6 @@ from di_async.engine.observer import (
     Observer,
     checked_observer,
 )
-from di_async.engine.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.session import Session
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.engine.waiting.account_watch import AccountWatch

@@ -11,7 +11,7 @@ from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import LOOKUP_DELAYS_S
+from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 
 __all__ = ["read_listed"]
 

@@ -7,10 +7,10 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.secret import hidden
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
+from di_async.engine.endpoints.serving import Probe, ServingEndpoint
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.hooks import is_async
-from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 from di_async.engine.waiting.event_stream import StatusStream
 

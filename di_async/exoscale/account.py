@@ -10,8 +10,8 @@ from attrs import evolve
 
 from di_async.core.responses import resource_body
 from di_async.core.validation import check_value, text
-from di_async.engine.create_once import create_once
 from di_async.engine.listing import Listing
+from di_async.engine.writes.create_once import create_once
 from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
 from di_async.exoscale.models import CODEC, AIAPIKey, Quota
 from di_async.exoscale.zone_requests import ZoneRequests

@@ -10,7 +10,7 @@ from di_async.core.errors import DIError
 from di_async.core.http import Request
 from di_async.core.pricing import Placement
 from di_async.core.serving import ConnectOptions
-from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
 from di_async.exoscale.serving import check_connect

@@ -18,18 +18,18 @@ from di_async.core.seconds import checked_seconds
 from di_async.core.secret import Secret
 from di_async.core.validation import check_value, whole_number
 from di_async.core.waiting.resource_adapter import CallRecord
-from di_async.engine.deployable_api import DeployableApi
-from di_async.engine.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.listing import Listing
-from di_async.engine.lost_writes import (
+from di_async.engine.read_listed import read_listed
+from di_async.engine.waiting.change import Change
+from di_async.engine.writes.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.writes.lost_writes import (
     READ_FIRST,
     recover_write,
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.read_listed import read_listed
-from di_async.engine.retried_create import find_earlier_attempt, first_attempt
-from di_async.engine.waiting.change import Change
+from di_async.engine.writes.retried_create import find_earlier_attempt, first_attempt
 from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (

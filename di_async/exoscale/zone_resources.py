@@ -29,17 +29,17 @@ from di_async.core.server_clock import Age, CallWindow
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.deletion import delete
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.engine.waiting.event_stream import StatusStream
+from di_async.engine.writes.deletion import delete
+from di_async.engine.writes.lost_writes import (
     AcceptedWrite,
     recover_write,
     retry_while_busy,
 )
-from di_async.engine.resource_api import ResourceApi
-from di_async.engine.retried_create import candidate_ids
-from di_async.engine.waiting.change import Change
-from di_async.engine.waiting.event_stream import StatusStream
+from di_async.engine.writes.retried_create import candidate_ids
 from di_async.exoscale.adapter import OPERATION, ZoneAdapter
 from di_async.exoscale.api import ENDPOINTS
 from di_async.exoscale.lifecycle import (

@@ -22,9 +22,9 @@ from di_async.core.errors import (
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
 from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.engine.arguments import check_clients, no_client
-from di_async.engine.cleanup import delete_named
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
+from di_async.engine.deployments.cleanup import delete_named
 from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log

@@ -11,8 +11,8 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.pricing import HourlyPrice
 from di_async.core.redaction import masked
 from di_async.engine.client import Client
-from di_async.engine.deployable import Deployable
-from di_async.engine.ensure import Ensured
+from di_async.engine.deployments.deployable import Deployable
+from di_async.engine.writes.ensure import Ensured
 from di_async.fleet.apply_report import Applied
 from di_async.fleet.fleet_file import Fleet, FleetEntry
 from di_async.fleet.leftovers import Key

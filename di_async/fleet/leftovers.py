@@ -11,7 +11,7 @@ from di_async.core.errors import DIError, with_message
 from di_async.core.fleet_names import is_of_fleet
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployments.deployable import Deployable, Named
 from di_async.fleet.apply_report import Leftover
 
 __all__ = ["Key", "Leftovers", "find_leftovers"]

@@ -17,12 +17,12 @@ from di_async.core.responses import no_content, own_id, resource_body
 from di_async.core.secret import Secret, reveal
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord
-from di_async.engine.create_once import create_once
-from di_async.engine.cut_off import report_if_cut_off
-from di_async.engine.deletion import delete_at_once
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
+from di_async.engine.writes.create_once import create_once
+from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.deletion import delete_at_once
 from di_async.gcore.api import ACCOUNT, MAX_PAGE, TASK, read_page
 from di_async.gcore.models import (
     CODEC,

@@ -11,7 +11,7 @@ from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.core.text_input import is_id_number
-from di_async.engine.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
 from di_async.gcore.serving import check_connect

@@ -26,18 +26,18 @@ from di_async.core.responses import deleted_body
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.deletion import created_since, delete
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
+from di_async.engine.resource_api import ResourceApi
+from di_async.engine.waiting.change import Change
+from di_async.engine.writes.deletion import created_since, delete
+from di_async.engine.writes.lost_writes import (
     READ_FIRST,
     AcceptedWrite,
     recover_write,
     retry_while_busy,
     unknown_write,
 )
-from di_async.engine.resource_api import ResourceApi
-from di_async.engine.waiting.change import Change
 from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import MAX_PAGE, read_page
 from di_async.gcore.desired_state import (

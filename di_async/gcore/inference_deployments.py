@@ -17,15 +17,15 @@ from di_async.core.validation import check_value, checked, whole_number
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.deployable_api import DeployableApi
+from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import AcceptedWrite, create_by_name
-from di_async.engine.retried_create import first_attempt
-from di_async.engine.taken_names import create_when_free
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.ensure import Ensured, EnsureTarget, ensure
+from di_async.engine.writes.lost_writes import AcceptedWrite, create_by_name
+from di_async.engine.writes.retried_create import first_attempt
+from di_async.engine.writes.taken_names import create_when_free
 from di_async.gcore.account import project_of
 from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import DEPLOYMENTS, read_rows

@@ -17,14 +17,14 @@ from di_async.core.waiting.resource_adapter import CallRecord, Capabilities
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
+from di_async.engine.waiting.change import Change
+from di_async.engine.writes.lost_writes import (
     AcceptedWrite,
     recover_write,
     unknown_create,
 )
-from di_async.engine.retried_create import FirstAttempt, find_earlier_attempt, first_attempt
-from di_async.engine.taken_names import create_when_free
-from di_async.engine.waiting.change import Change
+from di_async.engine.writes.retried_create import FirstAttempt, find_earlier_attempt, first_attempt
+from di_async.engine.writes.taken_names import create_when_free
 from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import INSTANCES
 from di_async.gcore.desired_state import desired_state

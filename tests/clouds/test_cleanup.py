@@ -11,7 +11,7 @@ from attrs import evolve
 from di_async import CleanupError, DIError, reap
 from di_async.core.http import Request, Response
 from di_async.emulator import World
-from di_async.engine.cleanup import finish
+from di_async.engine.deployments.cleanup import finish
 from tests.clouds.support import VIRTUAL, Cloud, a_world, now, on, requests_of
 from tests.clouds.test_temporary import everywhere, names, spec_of
 from tests.fake_network import Answer, Delayed, EmulatorNetwork

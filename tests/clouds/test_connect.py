@@ -24,7 +24,7 @@ from di_async import (
 )
 from di_async.core.http import Request, Response
 from di_async.emulator import Lifecycle, World
-from di_async.engine.serving import ServingEndpoint
+from di_async.engine.endpoints.serving import ServingEndpoint
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, now
 from tests.fake_network import Answer, Delayed, EmulatorNetwork
 

@@ -28,9 +28,9 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.client import Client
 from di_async.engine.clock import Clock
-from di_async.engine.connecting import Connector
+from di_async.engine.endpoints.connecting import Connector
+from di_async.engine.endpoints.serving import Probe, ServingEndpoint
 from di_async.engine.engine import Engine
-from di_async.engine.serving import Probe, ServingEndpoint
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.poller import Poller
 from di_async.engine.waiting.tracker import ChangeTracker

@@ -18,7 +18,7 @@ from di_async.core.secret import Secret
 from di_async.core.serving import ServingTarget
 from di_async.emulator import Emulator, Lifecycle
 from di_async.emulator.gcore.catalog import FLAVORS
-from di_async.engine.serving import Probe, ServingEndpoint, endpoint_of
+from di_async.engine.endpoints.serving import Probe, ServingEndpoint, endpoint_of
 from di_async.engine.transport import AiohttpTransport, TransportOptions
 from di_async.exoscale import Exoscale
 from di_async.gcore import Gcore

@@ -5,7 +5,7 @@ from typing import assert_type
 from openai import AsyncOpenAI, OpenAI
 
 from di_async.blocking.engine import ServingEndpoint as BlockingEndpoint
-from di_async.engine.serving import ServingEndpoint
+from di_async.engine.endpoints.serving import ServingEndpoint
 
 
 def check(endpoint: ServingEndpoint, blocking: BlockingEndpoint) -> None:

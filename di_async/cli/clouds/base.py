@@ -21,7 +21,7 @@ from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
     from di_async import DigitalOcean, Ensured, Exoscale, Gcore
-    from di_async.engine.temporary import Temporary
+    from di_async.engine.deployments.temporary import Temporary
     from di_async.fleet.protocols import ScanClient
 
     AnyClient = DigitalOcean | Exoscale | Gcore

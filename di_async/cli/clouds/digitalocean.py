@@ -25,7 +25,7 @@ from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
 from di_async.digitalocean.placement import find_places, price_of
 from di_async.digitalocean.spec import latest_spec, scaled_spec, spec_digest
-from di_async.engine.temporary import Temporary
+from di_async.engine.deployments.temporary import Temporary
 
 __all__ = ["DigitalOceanCloud"]
 

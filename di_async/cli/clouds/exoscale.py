@@ -12,7 +12,7 @@ from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.request_body import respelled
-from di_async.engine.temporary import Temporary
+from di_async.engine.deployments.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.placement import not_authorized, read_zones

@@ -16,7 +16,7 @@ from di_async.cli.settings import Credential, Provider, Settings, read_credentia
 from di_async.core.inventory import Prices
 from di_async.core.request_body import to_wire
 from di_async.core.text_input import is_id_number
-from di_async.engine.temporary import Temporary
+from di_async.engine.deployments.temporary import Temporary
 from di_async.gcore import (
     Container,
     InferenceDeployment,

@@ -11,7 +11,7 @@ from di_async.cli.run import FAILED, Cli
 from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
-    from di_async.engine.reap import Reaped
+    from di_async.engine.deployments.reap import Reaped
 
 __all__ = ["register"]
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from di_async.cli.clouds.base import Cloud
-    from di_async.engine.serving import ServingEndpoint
-    from di_async.engine.temporary import Temporary
+    from di_async.engine.deployments.temporary import Temporary
+    from di_async.engine.endpoints.serving import ServingEndpoint
 
 __all__ = ["register"]
 

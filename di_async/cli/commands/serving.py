@@ -23,7 +23,7 @@ from di_async.core.text_input import decode_text
 _CA_FILE = "CA.pem"
 
 if TYPE_CHECKING:
-    from di_async.engine.serving import ServingEndpoint
+    from di_async.engine.endpoints.serving import ServingEndpoint
 
 __all__ = ["register"]
 
@@ -194,7 +194,7 @@ async def chat(
 
 async def _ask(cli: Cli, endpoint: "ServingEndpoint", body: dict[str, Any]) -> tuple[str, bool]:
     """Print the answer as it comes; return it, and whether it is complete."""
-    from di_async.engine.serving import of_http_library
+    from di_async.engine.endpoints.serving import of_http_library
 
     parts, reader = list[str](), CompletionReader()
     try:

@@ -45,8 +45,8 @@ from di_async.engine.waiting.waiters import WaitClosedError
 
 if TYPE_CHECKING:
     from di_async.core.capacity import Attempt
-    from di_async.engine.connecting import Connector
-    from di_async.engine.serving import Probe, ServingEndpoint
+    from di_async.engine.endpoints.connecting import Connector
+    from di_async.engine.endpoints.serving import Probe, ServingEndpoint
     from di_async.engine.waiting.poller import Poller
 
 __all__ = ["DEFAULT", "Change", "Default", "Timeout"]

@@ -12,7 +12,7 @@ from di_async.core.http import Request
 from di_async.core.responses import own_id
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.engine import Engine
-from di_async.engine.lost_writes import recover_write
+from di_async.engine.writes.lost_writes import recover_write
 
 __all__ = ["create_once"]
 

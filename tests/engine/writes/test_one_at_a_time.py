@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from di_async.engine.one_at_a_time import one_at_a_time
+from di_async.engine.writes.one_at_a_time import one_at_a_time
 from tests.support import VIRTUAL
 
 

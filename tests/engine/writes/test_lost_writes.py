@@ -24,7 +24,7 @@ from di_async.core.http import Request
 from di_async.core.lost_create import Candidate
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.engine import Engine
-from di_async.engine.lost_writes import create_by_name, recover_write, retry_while_busy
+from di_async.engine.writes.lost_writes import create_by_name, recover_write, retry_while_busy
 from tests.engine.support import plain_engine
 from tests.fake_network import FakeNetwork, Step, answer
 from tests.support import VIRTUAL

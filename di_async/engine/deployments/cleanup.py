@@ -19,10 +19,10 @@ from di_async.core.errors import (
 )
 from di_async.core.pricing import HourlyPrice
 from di_async.engine.concurrency import cancellation_behind, with_budget
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployments.deployable import Deployable, Named
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 
 __all__ = [
     "CLEANUP_TIMEOUT_S",

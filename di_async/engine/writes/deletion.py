@@ -20,16 +20,16 @@ from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import (
+from di_async.engine.waiting.change import Change
+from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.lost_writes import (
     AMBIGUOUS_ERRORS,
     LOOKUP_DELAYS_S,
     AcceptedWrite,
     backoff,
 )
-from di_async.engine.waiting.change import Change
 
 __all__ = ["created_since", "delete", "delete_at_once"]
 

@@ -18,8 +18,8 @@ from di_async.core.errors import (
 )
 from di_async.core.pricing import HourlyPrice
 from di_async.core.redaction import masked
-from di_async.engine.cleanup import answer_of, cleanup_error, delete_proven, finish
-from di_async.engine.deployable import Deployable
+from di_async.engine.deployments.cleanup import answer_of, cleanup_error, delete_proven, finish
+from di_async.engine.deployments.deployable import Deployable
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change, Timeout
 from di_async.engine.waiting.failures import replace_advice

@@ -14,10 +14,10 @@ from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
-from di_async.engine.ensure import Ensured
 from di_async.engine.frames import ClearsFrames
 from di_async.engine.listing import Listing
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.ensure import Ensured
 
 __all__ = ["Deployable", "Named", "OnUnreadable", "collect_rows"]
 

@@ -14,9 +14,9 @@ from di_async.core.pricing import HourlyPrice
 from di_async.core.printable import printable
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
 from di_async.engine.arguments import check_clients, no_client
-from di_async.engine.cleanup import delete_named
 from di_async.engine.client import Client
-from di_async.engine.deployable import Deployable, Named
+from di_async.engine.deployments.cleanup import delete_named
+from di_async.engine.deployments.deployable import Deployable, Named
 from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 

@@ -34,7 +34,7 @@ from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Super
 from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.concurrency import cancellation_behind
-from di_async.engine.serving import Probe, ServingEndpoint, checked_probe
+from di_async.engine.endpoints.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import DETAILS_S, name_of, notes_of
 from di_async.engine.waiting.new_resources import resource_key
 from di_async.engine.waiting.tracker import ChangeTracker

@@ -22,13 +22,13 @@ from di_async.core.errors import (
 from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
-from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.lost_writes import LOOKUP_DELAYS_S
-from di_async.engine.one_at_a_time import one_at_a_time
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
+from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
+from di_async.engine.writes.one_at_a_time import one_at_a_time
 
 __all__ = ["DUPLICATES", "EnsureTarget", "Ensured", "ensure"]
 

@@ -36,8 +36,8 @@ from di_async.core.temporary_names import (
     format_name,
 )
 from di_async.core.validation import check_value, mapping
-from di_async.engine import sigterm
-from di_async.engine.cleanup import (
+from di_async.engine.deployments import sigterm
+from di_async.engine.deployments.cleanup import (
     CLEANUP_TIMEOUT_S,
     cleanup_error,
     delete_proven,
@@ -45,8 +45,8 @@ from di_async.engine.cleanup import (
     finish,
     let_answer,
 )
-from di_async.engine.connecting import checked_options
-from di_async.engine.deployable import Deployable
+from di_async.engine.deployments.deployable import Deployable
+from di_async.engine.endpoints.connecting import checked_options
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.waiting.failures import replace_advice

@@ -33,10 +33,10 @@ from di_async.core.lost_create import (
 from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
-from di_async.engine.cut_off import report_if_cut_off
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.retried_create import FirstAttempt, candidate_ids, find_earlier_attempt
+from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.retried_create import FirstAttempt, candidate_ids, find_earlier_attempt
 
 __all__ = [
     "AMBIGUOUS_ERRORS",

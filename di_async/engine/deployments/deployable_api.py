@@ -8,8 +8,8 @@ from di_async.core.errors import InvalidInputError
 from di_async.core.pricing import MaxHourly, check_price, parse_max_hourly
 from di_async.core.seconds import checked_seconds
 from di_async.core.temporary_names import DEFAULT_PREFIX, LIFETIME_S
-from di_async.engine.cleanup import CLEANUP_TIMEOUT_S
-from di_async.engine.deployable import Deployable
+from di_async.engine.deployments.cleanup import CLEANUP_TIMEOUT_S
+from di_async.engine.deployments.deployable import Deployable
 from di_async.engine.frames import clears_frames
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
@@ -93,7 +93,7 @@ class DeployableApi(ResourceApi[R]):
             TransportError: the response to the create was lost, and what it made was deleted.
             DIError: everything that `create` and `Change.wait` raise.
         """
-        from di_async.engine.temporary import Temporary  # only this call needs it
+        from di_async.engine.deployments.temporary import Temporary  # only this call needs it
 
         return Temporary(
             target=self.deployable(),
@@ -149,7 +149,7 @@ class DeployableApi(ResourceApi[R]):
         the CancelledError and the log name what may exist, and bill; it is not deleted, as it may
         belong to others.
         """
-        from di_async.engine.first_available import Search  # only this call needs it
+        from di_async.engine.deployments.first_available import Search  # only this call needs it
 
         if isinstance(max_unexplained, bool) or not isinstance(max_unexplained, int):
             raise InvalidInputError("max_unexplained: expected a whole number")

@@ -1,0 +1,1 @@
+"""Deployments of any provider: temporary ones, `reap`, and the first place that has room."""

@@ -1,0 +1,1 @@
+"""Endpoints of deployments: connect to one, and wait until its models answer."""

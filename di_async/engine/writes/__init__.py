@@ -1,0 +1,1 @@
+"""Writes: what may be sent again, what a lost response has done, and `ensure`."""

@@ -1,0 +1,1 @@
+"""The tests of `di_async.engine.waiting`."""
