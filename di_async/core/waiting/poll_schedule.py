@@ -257,7 +257,7 @@ class PollSchedule(Generic[T]):
             self._index.relocate(entry.id)
             self._replan = True
         elif self._is_read_alone(entry) and not self._replan:
-            self._schedule_next(entry, self._load(entry, entry, entry, 1, now), now)
+            self._schedule_next(entry, self._load(entry, (entry,), now), now)
 
     def _is_read_alone(self, entry: PollEntry[T]) -> bool:
         """Return whether the entry is scheduled by itself and not with its list page."""
@@ -527,37 +527,30 @@ class PollSchedule(Generic[T]):
         if len(unlocated) > len(to_send or search) > 0:
             if to_send:
                 self._search.paced_from = min(entry.paced_from for entry in unlocated)
-                load = self._load(self._search, unlocated[0], unlocated[-1], len(unlocated), now)
-                yield self._search, load
+                yield self._search, self._load(self._search, unlocated, now)
         else:
             by_get += unlocated
         for entry in by_get:
-            yield entry, self._load(entry, entry, entry, 1, now)
+            yield entry, self._load(entry, (entry,), now)
 
     def _load_of_page(
         self, number: int, ids: Sequence[str], now: float
     ) -> tuple[ReadUnit, PendingLoad]:
         """Return the unit that shows these ids, with its load: the page, or an id that is alone."""
-        first, last = self._listed[ids[0]], self._listed[ids[-1]]
-        unit = self._page(number) if len(ids) > 1 else first
-        return unit, self._load(unit, first, last, len(ids), now)
+        entries = [self._listed[id] for id in ids]
+        unit = self._page(number) if len(ids) > 1 else entries[0]
+        return unit, self._load(unit, entries, now)
 
-    def _load(
-        self,
-        unit: ReadUnit,
-        first: PollEntry[T],
-        last: PollEntry[T],
-        count: int,
-        now: float,
-    ) -> PendingLoad:
-        """Return a unit's load, estimated from its first and its last entry."""
+    def _load(self, unit: ReadUnit, entries: Sequence[PollEntry[T]], now: float) -> PendingLoad:
+        """Return a unit's load, estimated from the first and the last of its entries."""
+        first, last = entries[0], entries[-1]
         distribution = self._distribution(first.duration_key)
         same = last.duration_key == first.duration_key
         if not same and self._distribution(last.duration_key) is None:
             distribution = None
         ages = (now - first.started_at, now - last.started_at)
         return PendingLoad(
-            count,
+            len(entries),
             max(*ages, 0.0),
             max(min(ages), 0.0),
             distribution,
