@@ -91,17 +91,18 @@ async def _delete(
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
-            at = None if by_name is None else _present(engine, by_name)
+            at = None if by_name is None else _not_before_now(engine, by_name)
             return _change(
                 engine, adapter, id, answer, deleted_at=at, longest_grace=grace, deletes=True
             )
-        was_refused = isinstance(answer, NotFoundError)
-        not_found += was_refused
+        # A 404, or a lost response: a GET shows what exists now.
+        is_404 = isinstance(answer, NotFoundError)
+        not_found += is_404
         attempts = engine.retry.attempts if answer.transient else 1
-        may_resend = by_name is not None and not was_refused and attempt < attempts
+        may_resend = by_name is not None and not is_404 and attempt < attempts
         seen = await _read(adapter, id, LOOKUP_DELAYS_S if may_resend else (0.0,))
         was_lost = call.maybe_processed > not_found
-        is_new = engine.clock.now() < grace_until
+        is_new = engine.clock.now() < grace_until  # then a 404 proves nothing
         if seen.missing and not is_new:
             if not was_lost:
                 logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
@@ -137,7 +138,7 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
         return error
 
 
-def _present(engine: Engine, request: Request) -> datetime:
+def _not_before_now(engine: Engine, request: Request) -> datetime:
     """Return a time by the provider's clock that is certainly not earlier than now."""
     window = engine.call_window(request, engine.clock.moment())
     return datetime.fromtimestamp(window.surely_begun_at, UTC)
