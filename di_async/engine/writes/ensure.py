@@ -120,6 +120,17 @@ async def ensure(
         return await run.ensure()
 
 
+class _Present(Struct, Generic[R], frozen=True):
+    """What has the name now."""
+
+    live: R | None = None
+    """The resource to bring to the spec."""
+    duplicates: tuple[str, ...] = ()
+    """The ids of others, where names are not unique."""
+    leaving: R | None = None
+    """A resource that is being deleted."""
+
+
 class _Run(Struct, Generic[R], frozen=True):
     """One call of `ensure`."""
 
@@ -142,7 +153,8 @@ class _Run(Struct, Generic[R], frozen=True):
 
     async def preview(self) -> Ensured[R]:
         """Return what `ensure` would do."""
-        live, duplicates, _ = await self._present()
+        present = await self._present()
+        live, duplicates = present.live, present.duplicates
         if live is None:
             await self.target.check_price()
             return Ensured("created", (self._missing(),))
@@ -161,11 +173,12 @@ class _Run(Struct, Generic[R], frozen=True):
             if last is not None:
                 await asyncio.sleep(pause)
                 pause = min(_GROWTH * pause, _LONGEST_PAUSE_S)
-            live, duplicates, leaving = await self._present()
+            present = await self._present()
+            live = present.live
             try:
                 if live is None:
-                    return await self._create(leaving)
-                done = await self._bring_up(live, duplicates)
+                    return await self._create(present.leaving)
+                done = await self._bring_up(live, present.duplicates)
             except (ConflictError, NotFoundError, OutcomeUnknownError) as error:
                 # Another call came first, or the response was lost: what exists now decides.
                 if live is None and not await self._appears():
@@ -270,8 +283,8 @@ class _Run(Struct, Generic[R], frozen=True):
 
     # -- what exists --------------------------------------------------------------------------
 
-    async def _present(self) -> tuple[R | None, tuple[str, ...], R | None]:
-        """Return the resource of the name, the ids of others, and one that is being deleted."""
+    async def _present(self) -> _Present[R]:
+        """Return what has the name now."""
         rows = await self.target.find()
         found = [one for one in rows if not self._is_leaving(one)]
         leaving = next(filter(self._is_leaving, rows), None)
@@ -281,8 +294,8 @@ class _Run(Struct, Generic[R], frozen=True):
             found += [made] if made is not None else []
             found.sort(key=self._preference)
         if not found:
-            return None, (), leaving
-        return found[0], self._report([id_of(one) for one in found]), leaving
+            return _Present(leaving=leaving)
+        return _Present(found[0], self._report([id_of(one) for one in found]), leaving)
 
     def _preference(self, found: R) -> tuple[Any, ...]:
         """Order resources of one name: the one to keep comes first, in every process."""
