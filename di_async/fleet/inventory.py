@@ -13,7 +13,7 @@ from di_async.core.inventory import InventoryRow
 from di_async.core.pricing import amount_text
 from di_async.core.printable import printable
 from di_async.fleet.fleet_page import render_page
-from di_async.fleet.html import page
+from di_async.fleet.notebook import notebook_html
 
 __all__ = ["Inventory", "InventoryDiff", "InventoryRow", "ScanError"]
 
@@ -199,7 +199,7 @@ class Inventory:
             yield "failed", str(error)
 
     def _repr_html_(self) -> str:
-        return page(self.summary(), self.to_rows())
+        return notebook_html(self.summary(), self.to_rows())
 
     def _count(self, by: Callable[[InventoryRow], str | None]) -> dict[str, int]:
         return dict(Counter(by(row) or _UNKNOWN for row in self.rows).most_common())

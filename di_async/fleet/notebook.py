@@ -1,18 +1,18 @@
-"""Render an inventory for notebooks. Pure; all text from the API is escaped."""
+"""An inventory as notebooks show it: a summary and a table. Pure; all text is escaped."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from di_async.fleet.markup import escape
 
-__all__ = ["page"]
+__all__ = ["notebook_html"]
 
 # A notebook becomes slow with more rows.
 _MAX_ROWS = 500
 _COLUMNS = ("name", "status", "region", "models", "accelerators", "hourly_cost", "currency", "id")
 
 
-def page(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> str:
+def notebook_html(summary: Iterable[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the summary and a table of the first rows."""
     return "".join(_parts(summary, rows))
 
