@@ -24,6 +24,7 @@ from di_async.fleet.scanning import OnProgress, ScanProgress
 __all__ = [
     "REPORT_COLUMNS",
     "BulkProgress",
+    "refreshing",
     "scan_progress",
     "show_progress",
     "state_of",
@@ -119,18 +120,24 @@ def sum_of_stats(all_stats: Sequence[Stats]) -> Stats:
 
 async def show_progress(console: Console, progress: BulkProgress, work: Awaitable[T]) -> T:
     """Await `work` and return its result; show the progress meanwhile."""
-    with _display(console, progress) as refresh:
-        refreshing = asyncio.ensure_future(_refresh_often(refresh))
-        try:
-            return await work
-        finally:
-            refreshing.cancel()
+    with _display(console, progress) as refresh, refreshing(refresh, _REFRESH_INTERVAL_S):
+        return await work
 
 
-async def _refresh_often(refresh: Callable[[], None]) -> None:
-    while True:
-        refresh()
-        await asyncio.sleep(_REFRESH_INTERVAL_S)
+@contextmanager
+def refreshing(refresh: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call a function every so many seconds while the block runs."""
+
+    async def refresh_often() -> None:
+        while True:
+            refresh()
+            await asyncio.sleep(seconds)
+
+    task = asyncio.ensure_future(refresh_often())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @contextmanager

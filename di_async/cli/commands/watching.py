@@ -1,6 +1,5 @@
 """`di-async watch`: what happens to one deployment, or to all, as it happens."""
 
-import asyncio
 import json
 import shutil
 import time
@@ -209,23 +208,18 @@ async def _show_screen(
     """Show the table until the events end."""
     from rich.live import Live
 
+    from di_async.cli.bulk_progress import refreshing
+
     screen = _Screen(
         printable(" ".join(filter(None, (cloud.provider, title)))),
         lambda resource: cloud.pending_target(resource) is not None,
     )
     try:
-        with Live(screen, console=cli.out.console, auto_refresh=False, screen=True) as live:
-            refreshing = asyncio.ensure_future(_refresh_often(live.refresh))
-            try:
-                async for event in _until_gone(events, id):
-                    screen.update(event)
-            finally:
-                refreshing.cancel()
+        with (
+            Live(screen, console=cli.out.console, auto_refresh=False, screen=True) as live,
+            refreshing(live.refresh, _REFRESH_INTERVAL_S),
+        ):
+            async for event in _until_gone(events, id):
+                screen.update(event)
     finally:  # the screen is gone with the terminal's alternate buffer; its last state stays
         cli.out.console.print(screen)
-
-
-async def _refresh_often(refresh: Callable[[], None]) -> None:
-    while True:
-        refresh()
-        await asyncio.sleep(_REFRESH_INTERVAL_S)
