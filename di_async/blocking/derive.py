@@ -120,6 +120,10 @@ class BlockingIterator(Blocking):
             portals.start_soon(close)
 
 
+# An interrupt before the call began must not skip it; other errors happen each time.
+_EXIT_ATTEMPTS = 5
+
+
 class BlockingContext(Blocking):
     """A view of an async context manager.
 
@@ -178,7 +182,7 @@ class BlockingContext(Blocking):
             await target.__aexit__(*ended)
 
         try:
-            while True:
+            for _ in range(_EXIT_ATTEMPTS):
                 try:
                     if not self._is_entered:
                         break

@@ -125,3 +125,24 @@ def test_an_interrupt_after_opening_closes_the_client(
     assert not portals.open
     with pytest.raises(RuntimeError, match="entered once"):
         client.open()
+
+
+def test_an_error_of_each_call_ends_the_block(
+    emu: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that cannot be started is not tried for ever; the block can be left again."""
+    cloud = ENSURABLE[0]
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        block = deployments.temporary(a_body(cloud))
+        block.__enter__()
+        with monkeypatch.context() as patch:
+            patch.setattr(Portals, "lease", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                block.__exit__(None, None, None)
+        block.__exit__(None, None, None)
+        assert deployments.list().collect() == []
