@@ -17,6 +17,7 @@ from benchmarks.settle.virtual import run_virtual
 from di_async import (
     CleanupError,
     ConflictError,
+    ConnectError,
     DeploymentFailedError,
     InvalidInputError,
     OutcomeUnknownError,
@@ -24,6 +25,7 @@ from di_async import (
     TransportError,
     reap,
 )
+from di_async.core.errors import api_error
 from di_async.core.http import Request, Response
 from di_async.core.temporary_names import CHECK_LENGTH, RANDOM_LENGTH, parse_name
 from tests.builders.digitalocean import a_spec
@@ -313,6 +315,79 @@ async def test_a_loop_that_is_shut_down_sends_one_delete(
         assert len(requests_of(world, "DELETE")) == 1
         assert await names(cloud.api(client)) == []
     assert "nothing was deleted" not in caplog.text
+
+
+@VIRTUAL
+@everywhere
+async def test_create_that_is_cut_off_after_its_answer(cloud: Cloud) -> None:
+    """The error has the answer, so the deployment is deleted without a lookup."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api = cloud.api(client)
+        create = api.create
+
+        async def cut_off(spec: Any, **options: Any) -> Any:
+            error: Any = RuntimeError("cut off")
+            error.write_result = await create(spec, **options)
+            raise error
+
+        api.create = cut_off
+        with pytest.raises(RuntimeError, match="cut off"):
+            async with api.temporary(spec_of(cloud)):
+                pass
+        *_, (_, create_path) = requests_of(world, "POST")
+        sent = [(verb, path) for _, verb, path, _ in world.requests]
+        assert sent[sent.index(("POST", create_path)) + 1][0] == "DELETE"
+        assert await names(api) == []
+
+
+LOST = ServerError("lost", status=500)
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize(
+    "error", [ConflictError("taken", status=409), LOST, OutcomeUnknownError("lost"), OSError("x")]
+)
+async def test_failed_create_that_may_have_made_something(cloud: Cloud, error: Exception) -> None:
+    """An earlier attempt of a create may be what took the name: it is looked up and deleted."""
+    async with cloud.client(a_world()) as client:
+        api = cloud.api(client)
+        create = api.create
+
+        async def fail(spec: Any, **options: Any) -> Any:
+            await create(spec, **options)
+            raise error
+
+        api.create = fail
+        with pytest.raises((type(error), TransportError)):
+            async with api.temporary(spec_of(cloud)):
+                pass
+        assert await names(api) == []
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize(
+    "error",
+    [InvalidInputError("no"), ConnectError("no"), api_error(403, "no"), api_error(422, "no")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_failed_create_that_made_nothing(cloud: Cloud, error: Exception) -> None:
+    """Nothing is looked up, and nothing deleted."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        api, sent = cloud.api(client), []
+
+        async def fail(spec: Any, **options: Any) -> Any:
+            sent.append(len(world.requests))
+            raise error
+
+        api.create = fail
+        with pytest.raises(type(error)):
+            async with api.temporary(spec_of(cloud)):
+                pass
+        assert sent == [len(world.requests)]
 
 
 async def _cancelled_at(cloud: Cloud, at: int, mode: Any, lost: bool) -> tuple[bool, list[str]]:
