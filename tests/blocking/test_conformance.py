@@ -9,10 +9,17 @@ import pytest
 
 from di_async import blocking
 from tests.blocking.door import opened
-from tests.clouds import test_ensure, test_lists, test_name_timeout, test_promises, test_temporary
+from tests.clouds import (
+    test_ensure,
+    test_lists,
+    test_name_timeout,
+    test_promises,
+    test_reap,
+    test_temporary,
+)
 from tests.clouds.support import VIRTUAL
 
-MODULES = (test_promises, test_temporary, test_ensure, test_lists, test_name_timeout)
+MODULES = (test_promises, test_temporary, test_reap, test_ensure, test_lists, test_name_timeout)
 # Functions of the package that these tests call, and the fixtures that they may use.
 FUNCTIONS = ("reap", "wait_all")
 FIXTURES = {"caplog"}

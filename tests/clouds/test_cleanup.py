@@ -1,92 +1,16 @@
 """Deletions of what is temporary: what is not proven deleted is reported, since it may bill."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import pytest
-from attrs import evolve
 
-from di_async import CleanupError, DIError, reap
-from di_async.core.http import Request, Response
-from di_async.emulator import World
+from di_async import CleanupError, DIError
 from di_async.engine.deployments.cleanup import finish
 from tests.clouds.support import VIRTUAL, Cloud, a_world, now, on, requests_of
 from tests.clouds.test_temporary import everywhere, names, spec_of
-from tests.fake_network import Answer, Delayed, EmulatorNetwork
 
 pytestmark = VIRTUAL
-
-
-@asynccontextmanager
-async def expired(cloud: Cloud, world: World) -> AsyncIterator[tuple[Any, str]]:
-    """Yield a client, and the name of a temporary deployment that has expired."""
-    async with cloud.client(world) as client:
-        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
-        name = (await block.__aenter__()).name
-        await asyncio.sleep(1000)
-        yield client, name
-
-
-# --- what reap reports --------------------------------------------------------------------------
-
-
-@everywhere
-async def test_list_that_cannot_be_read(cloud: Cloud) -> None:
-    """Nothing is known of what such a list would show, so it is a failure."""
-    world = a_world()
-    async with expired(cloud, world) as (client, name):
-        world.fault("status", on=cloud.LIST, status=403, times=None)
-        report = await reap(client)
-        assert not report.deleted
-        assert {(one.provider, one.id) for one in report.failed} == {(client.provider, "")}
-        assert {one.error is not None for one in report.failed} == {True}
-        world.faults.clear()
-        assert await names(cloud.api(client)) == [name]
-
-
-@on("exoscale")
-async def test_zones_that_cannot_be_read(cloud: Cloud) -> None:
-    """Without the list of zones no deployment is known."""
-    world = a_world()
-    async with expired(cloud, world) as (client, _):
-        world.fault("status", on="GET /v2/zone", status=403, times=None)
-        (failed,) = (await reap(client)).failed
-        assert (failed.id, failed.provider) == ("", "exoscale")
-
-
-@on("digitalocean", "exoscale")  # Gcore's id is the name
-async def test_what_has_another_name_by_now(cloud: Cloud, networks: list[EmulatorNetwork]) -> None:
-    """It is not deleted: the list was out of date, and its owner keeps it."""
-    world = a_world()
-    async with expired(cloud, world) as (client, name):
-
-        def renamed(request: Request, real: Answer) -> Answer:
-            rows = cloud.LIST.format(project=world.gcore.project_id)
-            if not f"{request.method} {request.path}".startswith(f"{rows}/"):
-                return real
-            assert isinstance(real, Delayed)
-            assert isinstance(real.answer, Response)
-            body = real.answer.body.replace(name.encode(), b"kept")
-            return Delayed(real.after_s, evolve(real.answer, body=body))
-
-        networks[0].intercept = renamed
-        (failed,) = (await reap(client)).failed
-        assert "its name is 'kept' by now" in str(failed.error)
-        assert not requests_of(world, "DELETE")
-
-
-@everywhere
-async def test_what_was_deleted_since_the_list_was_read(cloud: Cloud) -> None:
-    """A GET that answers 404 is the proof; no DELETE is sent."""
-    world = a_world()
-    async with expired(cloud, world) as (client, name):
-        world.fault("status", on=cloud.GET, status=404)
-        report = await reap(client)
-        assert [one.name for one in report.deleted] == [name]
-        assert not report.failed
-        assert not requests_of(world, "DELETE")
 
 
 # --- how often a deletion is tried --------------------------------------------------------------

@@ -9,9 +9,7 @@ from functools import partial
 from typing import Any
 
 import anyio
-import orjson
 import pytest
-from attrs import evolve
 
 from benchmarks.settle.virtual import run_virtual
 from di_async import (
@@ -26,12 +24,10 @@ from di_async import (
     reap,
 )
 from di_async.core.errors import api_error
-from di_async.core.http import Request, Response
 from di_async.core.temporary_names import CHECK_LENGTH, RANDOM_LENGTH, parse_name
 from tests.builders.digitalocean import a_spec
 from tests.cancellation.sweep import _CancelAt
 from tests.clouds.support import CLOUDS, VIRTUAL, Cloud, a_world, requests_of
-from tests.fake_network import Answer, Delayed, EmulatorNetwork
 from tests.faults.scene import Scene, scene
 
 _DO, _, _V3, _EXO = CLOUDS
@@ -436,99 +432,6 @@ async def test_accepted_delete_is_not_sent_again_while_reads_are_refused(cloud: 
             world.fault("status", on=cloud.GET, status=403, times=3)
         assert len(requests_of(world, "DELETE")) == 1
         assert await names(cloud.api(client)) == []
-
-
-# -- reap ---------------------------------------------------------------------------------------
-
-
-@VIRTUAL
-@everywhere
-async def test_reap_deletes_expired_ones_and_nothing_else(cloud: Cloud) -> None:
-    """Only what is temporary and expired is deleted; a dry run deletes nothing."""
-    async with cloud.client(a_world()) as client:
-        api = cloud.api(client)
-        mine = await cloud.settled(client, "tmp-my-server-backups")
-        old = api.temporary(spec_of(cloud), lifetime=1000)
-        young = api.temporary(spec_of(cloud), lifetime=1e6)
-        old_one, young_one = await old.__aenter__(), await young.__aenter__()
-        await asyncio.sleep(1000)
-        before = set(await names(api))
-        report = await reap(client, dry_run=True)
-        assert [one.name for one in report.deleted] == [old_one.name]
-        assert set(await names(api)) == before
-        report = await reap(client)
-        assert [one.name for one in report.deleted] == [old_one.name]
-        assert [one.name for one in report.kept] == [young_one.name]
-        assert not report.failed
-        assert (report.deleted[0].hourly_price is None) == (cloud is _EXO)
-        assert set(await names(api)) == before - {old_one.name}
-        assert await api.get(mine)
-        await old.__aexit__(None, None, None)  # already gone
-        await young.__aexit__(None, None, None)
-
-
-@VIRTUAL
-@everywhere
-async def test_reap_reports_what_it_cannot_delete(cloud: Cloud) -> None:
-    """A deletion that fails is reported with its id, and raises nothing."""
-    world = a_world()
-    async with cloud.client(world) as client:
-        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
-        found = await block.__aenter__()
-        await asyncio.sleep(1000)
-        world.fault("status", on=cloud.DELETE, status=500, times=None)
-        report = await reap(client)
-        (failed,) = report.failed
-        assert failed.name == found.name
-        assert failed.error is not None
-        world.faults.clear()
-        await block.__aexit__(None, None, None)
-
-
-@VIRTUAL
-@everywhere
-async def test_reap_deletes_beside_a_row_that_cannot_be_read(
-    cloud: Cloud, networks: list[EmulatorNetwork]
-) -> None:
-    """One damaged row of a list is reported, and keeps nothing else from being deleted."""
-
-    def with_damaged_row(request: Request, real: Answer) -> Answer:
-        if f"{request.method} {request.path}" != cloud.LIST.format(project=world.gcore.project_id):
-            return real
-        assert isinstance(real, Delayed)
-        assert isinstance(real.answer, Response)
-        body = orjson.loads(real.answer.body)
-        next(rows for rows in body.values() if isinstance(rows, list)).append(None)
-        answer = evolve(real.answer, body=orjson.dumps(body))
-        return Delayed(real.after_s, answer)
-
-    world = a_world()
-    async with cloud.client(world) as client:
-        block = cloud.api(client).temporary(spec_of(cloud), lifetime=1000)
-        found = await block.__aenter__()
-        await asyncio.sleep(1000)
-        networks[0].intercept = with_damaged_row
-        report = await reap(client)
-        assert [one.name for one in report.deleted] == [found.name]
-        assert {"cannot be read" in str(one.error) for one in report.failed} == {True}
-        networks[0].intercept = None
-        await block.__aexit__(None, None, None)
-
-
-@VIRTUAL
-async def test_reap_names_the_zone_that_cannot_be_read() -> None:
-    """What has expired in other zones is deleted; the zone that fails is in the report."""
-    world = a_world()
-    async with _EXO.client(world, base_url="https://api.test/zones/{zone}") as client:
-        block = _EXO.api(client).temporary(spec_of(_EXO), lifetime=1000)
-        found = await block.__aenter__()
-        await asyncio.sleep(1000)
-        world.fault("status", on=_EXO.LIST, region="at-vie-2", times=None)
-        report = await reap(client)
-        assert [one.name for one in report.deleted] == [found.name]
-        (failed,) = report.failed
-        assert str(failed).startswith("exoscale list (-) in at-vie-2: ")
-        await block.__aexit__(None, None, None)
 
 
 # --- lifetimes and interrupts ------------------------------------------------------------------
