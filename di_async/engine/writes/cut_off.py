@@ -57,13 +57,16 @@ def report_if_cut_off(
         if settled or not (call.maybe_processed or record.result):
             raise
         text = _result_text(record.result) or story()
+        raised = error
+        if isinstance(error, ClientClosedError):
+            raised = ClientClosedError(f"the client was closed, and {text}")
         if record.result is not None:
             with suppress(AttributeError, TypeError):  # an error with slots
-                error.write_result = record.result  # type: ignore[attr-defined]
+                raised.write_result = record.result  # type: ignore[attr-defined]
         with suppress(BaseException):  # a handler may exit once more; this exit goes on anyway
             logger.warning("%s", text)
-        if isinstance(error, ClientClosedError):
-            raise ClientClosedError(f"the client was closed, and {text}") from error
+        if raised is not error:
+            raise raised from error
         error.add_note(text)
         raise
 
