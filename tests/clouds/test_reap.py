@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+import pytest
 from attrs import evolve
 
 from di_async import reap
 from di_async.core.http import Request, Response
+from di_async.core.temporary_names import parse_name
 from di_async.emulator import World
+from di_async.engine.deployable import Deployable
+from di_async.engine.reap import ReapReport
 from tests.clouds.support import VIRTUAL, Cloud, a_world, on, requests_of
 from tests.clouds.test_temporary import _EXO, everywhere, names, spec_of
 from tests.fake_network import Answer, Delayed, EmulatorNetwork
@@ -169,3 +173,42 @@ async def test_what_was_deleted_since_the_list_was_read(cloud: Cloud) -> None:
         assert [one.name for one in report.deleted] == [name]
         assert not report.failed
         assert not requests_of(world, "DELETE")
+
+
+@everywhere
+async def test_two_deletions_that_fail(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Each is logged with its own name."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        blocks = [cloud.api(client).temporary(spec_of(cloud), lifetime=1000) for _ in range(2)]
+        names = {(await block.__aenter__()).name for block in blocks}
+        await asyncio.sleep(1000)
+        world.fault("status", on=cloud.DELETE, status=500, times=None)
+        report = await reap(client)
+        assert {row.name for row in report.failed} == names
+        logged = [one.getMessage() for one in caplog.records if "not proven" in one.getMessage()]
+        assert len(logged) == 2
+        assert all(any(name in text for text in logged) for name in names)
+        world.faults.clear()
+        for block in blocks:
+            await block.__aexit__(None, None, None)
+
+
+@on("digitalocean")
+async def test_the_second_of_the_expiry(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has expired from that second on."""
+    async with (
+        cloud.client(a_world()) as client,
+        cloud.api(client).temporary(spec_of(cloud)) as found,
+    ):
+        name = parse_name(found.name)
+        assert name is not None
+        for after, expired in ((-0.5, 0), (0.0, 1)):
+            time = name.expires_at + after
+            monkeypatch.setattr(Deployable, "server_time", lambda _, time=time: time)
+            assert len((await reap(client, dry_run=True)).deleted) == expired
+
+
+def test_report_of_nothing() -> None:
+    """By default it is not one of a dry run."""
+    assert ReapReport() == ReapReport((), (), (), dry_run=False)

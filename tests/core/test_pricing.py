@@ -101,6 +101,14 @@ def test_offer_problem(region: str, gpu: str, problem: str | None) -> None:
     assert offer_problem(OFFERS, region, gpu) == problem
 
 
+def test_similar_names_come_first() -> None:
+    """At most three of them; all others follow in the order of the alphabet."""
+    offers = {"atl1": ("a100", "gpu-za", "gpu-zb", "gpu-zc", "gpu-zd")}
+    problem = offer_problem(offers, "atl1", "gpu-z")
+    assert problem is not None
+    assert problem.endswith("on offer there: gpu-zd, gpu-zc, gpu-zb, a100, gpu-za")
+
+
 def test_the_reason_for_an_unknown_price_takes_its_place() -> None:
     """Allowing unknown prices is offered, and helps, only where the place is known."""
     for allowed in (False, True):

@@ -7,8 +7,8 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import anyio
 import pytest
-from di_async.engine.deployable import Named
 
 from di_async import (
     ClientClosedError,
@@ -33,6 +33,7 @@ from di_async.engine.deployments.cleanup import (
     finish,
     let_answer,
 )
+from di_async.engine.deployments.deployable import Named
 from tests.support import VIRTUAL
 
 pytestmark = VIRTUAL
@@ -139,6 +140,13 @@ async def test_a_429_without_a_time_is_a_failure() -> None:
     with pytest.raises(RateLimitError):
         await delete_proven(api, "i", 9000.0)
     assert len(api.calls) == 8
+
+
+async def test_a_429_that_names_no_pause() -> None:
+    """A waiting time of 0 is not a failure, but a pause is made."""
+    api = target(RateLimitError("slow", status=429, retry_after=0.0), Deletion([GONE]))
+    await delete_proven(api, "i", 900.0)
+    assert api.times == [0, 2]
 
 
 async def test_an_accepted_deletion_is_waited_for_again() -> None:
@@ -360,6 +368,15 @@ async def test_each_cancellation_of_the_caller_is_reported() -> None:
     task, cancelled = await ending
     assert (task.cancelled(), seen, now()) == (False, [1, 2], 10)
     assert isinstance(cancelled, asyncio.CancelledError)
+
+
+async def test_a_cancelled_scope_of_anyio_is_not_polled() -> None:
+    """It would cancel the caller in each iteration of the loop."""
+    seen: list[float] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        task, _ = await finish(lambda: asyncio.sleep(10), lambda: seen.append(now()))
+        assert (task.cancelled(), seen, now()) == (False, [], 10)
 
 
 # --- cleanup_error -----------------------------------------------------------------------------

@@ -102,6 +102,12 @@ DECISIONS = (
         later=("tests/core/test_rate_limit*.py",),
     ),
     Target("core/retry.py", (_POLICIES,)),
+    Target("core/responses.py", ("tests/core/test_response_rules.py",)),
+    Target("core/serving.py"),
+    Target("core/pricing.py"),
+    Target("core/capacity.py", ("tests/core/test_capacity.py",)),
+    Target("engine/disposal.py", later=("tests/clouds/test_disposal.py",)),
+    Target("engine/reap.py", ("tests/clouds/test_reap.py",)),
     Target("core/lost_create.py", (_POLICIES,), later=("tests/clouds/test_first_attempt.py",)),
     Target(
         "*/lifecycle.py",
