@@ -13,8 +13,8 @@ from di_async import reap
 from di_async.core.http import Request, Response
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import World
-from di_async.engine.deployable import Deployable
-from di_async.engine.reap import ReapReport
+from di_async.engine.deployments.deployable import Deployable
+from di_async.engine.deployments.reap import ReapReport
 from tests.clouds.support import VIRTUAL, Cloud, a_world, on, requests_of
 from tests.clouds.test_temporary import _EXO, everywhere, names, spec_of
 from tests.fake_network import Answer, Delayed, EmulatorNetwork

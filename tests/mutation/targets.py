@@ -106,8 +106,8 @@ DECISIONS = (
     Target("core/serving.py"),
     Target("core/pricing.py"),
     Target("core/capacity.py", ("tests/core/test_capacity.py",)),
-    Target("engine/disposal.py", later=("tests/clouds/test_disposal.py",)),
-    Target("engine/reap.py", ("tests/clouds/test_reap.py",)),
+    Target("engine/deployments/cleanup.py", later=("tests/clouds/test_cleanup.py",)),
+    Target("engine/deployments/reap.py", ("tests/clouds/test_reap.py",)),
     Target("core/lost_create.py", (_POLICIES,), later=("tests/clouds/test_first_attempt.py",)),
     Target(
         "*/lifecycle.py",

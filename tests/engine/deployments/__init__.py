@@ -1,0 +1,1 @@
+"""Tests of what providers supply for temporary deployments, and of these."""
