@@ -78,6 +78,7 @@ __all__ = [
     "CREATE_GRACE_S",
     "OVERRULING_SPAN_S",
     "Decision",
+    "Ending",
     "Evidence",
     "Expired",
     "Failed",
@@ -206,7 +207,9 @@ class Expired(Struct, frozen=True):
     """The deadline passed."""
 
 
-Decision = Pending | Settled | Failed | Vanished | Superseded | Refused | Expired
+Ending = Settled | Failed | Vanished | Superseded
+"""The decisions that end a change; the others end a wait at most."""
+Decision = Pending | Ending | Refused | Expired
 _PENDING = Pending()
 BEING_DELETED = Superseded("this client is deleting it")
 """Of a resource whose delete this client has sent, whatever status it still shows."""

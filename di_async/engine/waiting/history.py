@@ -7,16 +7,7 @@ from attrs import evolve
 
 from di_async.core.errors import APIError
 from di_async.core.waiting.events import StatusChange
-from di_async.core.waiting.evidence import (
-    Decision,
-    Expired,
-    Failed,
-    Pending,
-    Refused,
-    Settled,
-    Superseded,
-    Vanished,
-)
+from di_async.core.waiting.evidence import Ending, Failed, Settled, Superseded, Vanished
 
 __all__ = ["History", "Listener", "ending_text", "error_text"]
 
@@ -85,7 +76,7 @@ def error_text(error: Any) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def ending_text(decision: Decision) -> str:
+def ending_text(decision: Ending) -> str:
     """Return how a change ended, as its last step says it."""
     match decision:
         case Settled(evidence=evidence):
@@ -98,9 +89,3 @@ def ending_text(decision: Decision) -> str:
             return "vanished: this client deleted it"
         case Vanished():
             return "vanished: GET answered 404"
-        case Refused(error=error):
-            return f"refused: {error}"
-        case Expired():
-            return "the deadline passed"
-        case Pending():
-            return "pending"

@@ -17,6 +17,7 @@ from di_async.core.redaction import reason_without_secrets, secret_texts
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import (
     Decision,
+    Ending,
     Evidence,
     Failed,
     OwnDelete,
@@ -268,8 +269,8 @@ class ChangeTracker(Generic[R]):
         if failed or not isinstance(self.decision, Pending):
             return
         self.evidence = fold_own_delete(self.evidence, own_delete)
-        if own_delete.proven:
-            decision = judge(self.expectation, self.evidence)
+        decision = judge(self.expectation, self.evidence)
+        if own_delete.proven and isinstance(decision, Ending):
             self._conclude(decision, "get")
             self.waiters.wake(decision, self.clock.now(), news=True)
 
@@ -355,7 +356,7 @@ class ChangeTracker(Generic[R]):
             self.settled_read_at = read.at
         elif isinstance(read, ReadFound) and self._shows_progress(read.observation):
             self.unsettled_at = read.started_at
-        if not isinstance(decision, Pending | Refused):
+        if isinstance(decision, Ending):
             self._conclude(decision, read.source if isinstance(read, ReadFound) else "get")
         if not self.resource_looks_settled:  # else the operation is read first
             self.waiters.wake(decision, self.clock.now(), news=self.history.count > steps)
@@ -378,7 +379,7 @@ class ChangeTracker(Generic[R]):
             self.waiters.abort(error)
             return False
 
-    def _conclude(self, decision: Decision, source: str) -> None:
+    def _conclude(self, decision: Ending, source: str) -> None:
         self.decision = decision
         ending = ending_text(decision) + (" (list evidence)" if source == "list" else "")
         self._append_step(ending, self._status, source, type(decision).__name__.lower())
