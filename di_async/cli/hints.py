@@ -289,7 +289,7 @@ def _hint(error: BaseException, settings: Settings) -> str | None:
         )
     if isinstance(error, RateLimitError) and error.retry_after:
         return f"{_GENERAL[RateLimitError]} Try again in {math.ceil(error.retry_after)} s."
-    if isinstance(error, NotFoundError) and not error.transient and _is_collection(error):
+    if isinstance(error, NotFoundError) and _is_collection(error):
         otherwise = "This API is not at that URL. Check --base-url (DI_ASYNC_BASE_URL)."
         return _NO_LIST.get(settings.provider, otherwise)
     if type(error) is TransportError and error.method == "GET":

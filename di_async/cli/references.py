@@ -80,9 +80,7 @@ def _as_id(ref: str) -> str | None:
 async def _exists(cloud: "Cloud[Any, Any]", id: str) -> bool:
     try:
         await cloud.get(id)
-    except NotFoundError as error:
-        if error.transient:
-            raise
+    except NotFoundError:
         return False
     return True
 

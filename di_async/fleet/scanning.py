@@ -191,7 +191,7 @@ class _ClientScan:
                 async with self.limit:
                     results[row.id] = await with_budget(lambda: fetch(row))
             except DIError as error:
-                if not isinstance(error, NotFoundError) or error.transient:  # else it is gone
+                if not isinstance(error, NotFoundError):  # else it is gone
                     results[row.id] = row
                     self.errors.append(ScanError(self.label, row.region, what, error, row.id))
             done += 1

@@ -164,9 +164,7 @@ class APIKeys(AccountApi):
     async def _find(self, name: str) -> builtins.list[APIKey]:
         try:
             return [await self.get(name)]
-        except NotFoundError as error:
-            if error.transient:
-                raise
+        except NotFoundError:
             return []
 
     async def update(self, name: str, *, description: str | None) -> APIKey:

@@ -230,7 +230,7 @@ class AccountSweep:
         self._requests += call.requests
         id = str(read.id)
         if isinstance(answer, NotFoundError):
-            self._missing(id, answer)
+            self._missing(id)
         elif isinstance(answer, Exception):
             logger.info("watch: %s; trying again with the next round", answer)
         else:
@@ -239,14 +239,12 @@ class AccountSweep:
         self._in_flight -= 1
         self._finish_round()
 
-    def _missing(self, id: str, answer: NotFoundError) -> None:
+    def _missing(self, id: str) -> None:
         known, now = self._known.get(id), self._clock.now()
         if known is None:
             logger.info("watch: %s is still listed, and GET does not find it", id)
         elif now < known.new_until:
             logger.info("watch: %s is new, and GET does not find it yet", id)
-        elif answer.transient:
-            logger.info("watch: %s; trying again with the next round", answer)
         else:
             del self._known[id]
             self._gone[id] = now + CREATE_GRACE_S

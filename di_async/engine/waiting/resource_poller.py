@@ -255,7 +255,7 @@ class ResourcePoller:
     ) -> Read:
         started_at, at = call.started_at, self._clock.now()
         match answer:
-            case NotFoundError(transient=False):
+            case NotFoundError():
                 return ReadMissing(started_at=started_at, at=at, error=answer)
             case DIError():
                 refused = _is_refusal(answer)

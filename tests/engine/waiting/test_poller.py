@@ -10,8 +10,8 @@ import pytest
 from di_async import (
     ClientClosedError,
     DIError,
+    GatewayError,
     InvalidInputError,
-    NotFoundError,
     PollPolicy,
     RateLimitError,
     RequestBudget,
@@ -312,7 +312,7 @@ async def test_deadline_of_a_wait_that_has_left_concerns_no_other(
         ServerError("501", status=501, transient=False),
         DecodeError("HTML"),
         RateLimitError("429", status=429, retry_after=9.0),
-        NotFoundError("a gateway's page", status=404, transient=True),
+        GatewayError("a gateway's page", status=404),
     ],
 )
 async def test_transient_errors_end_no_wait(error: Exception) -> None:
