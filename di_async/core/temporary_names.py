@@ -8,7 +8,6 @@ such as `tmp-my-server-backups01`, is never taken for a temporary one.
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -51,11 +50,6 @@ class TemporaryName(Struct, frozen=True):
     """The beginning of the spec's name; may be empty."""
     expires_at: int
     """Epoch seconds, by the provider's clock."""
-
-    @property
-    def expiry(self) -> datetime:
-        """The expiry as an aware datetime."""
-        return datetime.fromtimestamp(self.expires_at, UTC)
 
 
 def check_prefix(prefix: str) -> str:
