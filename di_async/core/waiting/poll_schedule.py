@@ -184,8 +184,7 @@ class PollSchedule(Generic[T]):
 
     def remove(self, entry: PollEntry[T]) -> None:
         """Stop watching a resource."""
-        if self._entries.pop(entry.ref, None) is None:
-            return
+        del self._entries[entry.ref]
         self._remove_from_list(entry)
         self._due_by.pop(entry, None)
         if not self._entries:
