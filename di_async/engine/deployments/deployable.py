@@ -96,13 +96,13 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         """Check the further arguments of `create`. Raises `TypeError`, as the call would."""
         inspect.signature(self.api.create).bind(None, **options)
 
+    @abstractmethod
     def check_connect(self, spec: Any, options: ConnectOptions) -> None:
         """Check what `connect` will be called with once a complete spec has been created.
 
         Raises:
             InvalidInputError: it would fail.
         """
-        return
 
     @abstractmethod
     def place_of(self, spec: Any) -> tuple[str, str]:
@@ -154,9 +154,9 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         """Return what a complete spec would cost."""
         return await self.api.hourly_price(spec)
 
+    @abstractmethod
     async def offer_problem(self, spec: Any) -> str | None:
         """Return why a complete spec has no price, such as an unknown region; else None."""
-        return None
 
     async def price_of(self, resource: Any) -> HourlyPrice | None:
         """Return what an existing resource costs; None if that is not known."""
