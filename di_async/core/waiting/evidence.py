@@ -465,7 +465,7 @@ def _target_version(expectation: Expectation, evidence: Evidence) -> int | None:
 def _proof(expectation: Expectation, evidence: Evidence, observation: Observation) -> str | None:
     """Why this observation is about our write and not older; None without proof."""
     if expectation.action is not Action.UPDATE:
-        no_write = expectation.action in (Action.ACTIVE, Action.PREDICATE)
+        no_write = expectation.action is Action.ACTIVE
         return "read after the wait began" if no_write else "read after the write was accepted"
     if observation.phase is Phase.READY:
         target = _target_version(expectation, evidence)

@@ -132,8 +132,7 @@ class Connector:
             options = replace(options, access_token=as_secret(own_token))
         if tracker.expectation.action is Action.DELETE:
             raise InvalidInputError("what is deleted has no endpoint to connect to")
-        if tracker.expectation.action is not Action.PREDICATE:
-            tracker.adapter.check_connect(options)
+        tracker.adapter.check_connect(options)
         return options
 
     async def connect(
