@@ -112,9 +112,7 @@ class Tries(Struct, frozen=True):
     """How many alternatives may still be tried; None before the first unexplained failure."""
 
     def after(self, failure: FailureKind, max_unexplained: int) -> "Tries | None":
-        """Return what is left after a failure; None if no more is to be tried."""
-        if failure.is_final:
-            return None
+        """Return what is left after a failure that is not final; None if nothing is."""
         left = self.after_unexplained
         if left is not None:
             left -= 1
