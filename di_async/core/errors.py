@@ -68,6 +68,7 @@ __all__ = [
     "WaitTimeoutError",
     "api_error",
     "defect",
+    "is_refusal",
     "own_copy",
     "with_message",
 ]
@@ -392,6 +393,13 @@ class NoCapacityError(DIError):
 
 
 # --- whose error it is -------------------------------------------------------------------------
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether the API refuses for good, so that trying again would not help."""
+    if isinstance(error, ServerError) or not isinstance(error, APIError):
+        return False
+    return not error.transient
 
 
 def own_copy(error: BaseException) -> BaseException:

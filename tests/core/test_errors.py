@@ -50,8 +50,8 @@ def test_drawing_matches_the_tree() -> None:
 
 
 def test_every_class_is_exported() -> None:
-    """`__all__` holds all classes of the tree and the functions that make errors."""
-    functions = ["api_error", "defect", "own_copy", "with_message"]
+    """`__all__` holds all classes of the tree and the functions that make or judge errors."""
+    functions = ["api_error", "defect", "is_refusal", "own_copy", "with_message"]
     assert sorted(errors.__all__) == sorted([*(c.__name__ for c in CLASSES), *functions])
 
 

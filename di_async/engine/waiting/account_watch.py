@@ -17,14 +17,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from di_async.core.errors import (
-    APIError,
     AuthenticationError,
     ClientClosedError,
     DecodeError,
     DIError,
     NotFoundError,
-    ServerError,
     defect,
+    is_refusal,
     own_copy,
 )
 from di_async.core.pagination import Page, PageWalk
@@ -413,5 +412,4 @@ def _is_final(error: DIError, *, about_one: bool) -> bool:
     """Return whether trying again would not help; `about_one`: the read was of one resource."""
     if about_one and not isinstance(error, AuthenticationError | ClientClosedError):
         return False
-    refused = isinstance(error, APIError) and not isinstance(error, ServerError)
-    return isinstance(error, ClientClosedError) or (refused and not error.transient)
+    return isinstance(error, ClientClosedError) or is_refusal(error)

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from di_async.core.errors import (
-    APIError,
     DIError,
     NotFoundError,
     RateLimitError,
-    ServerError,
     defect,
+    is_refusal,
 )
 from di_async.core.pagination import Page
 from di_async.core.waiting.durations import DurationEstimator
@@ -258,7 +257,7 @@ class ResourcePoller:
             case NotFoundError():
                 return ReadMissing(started_at=started_at, at=at, error=answer)
             case DIError():
-                refused = _is_refusal(answer)
+                refused = is_refusal(answer)
                 return ReadFailed(started_at=started_at, at=at, error=answer, refused=refused)
             case Exception():
                 raise answer
@@ -315,7 +314,7 @@ class ResourcePoller:
         if isinstance(error, RateLimitError):
             return  # says nothing about the list; the budget waits
         self._list_failures += 1
-        refused = _is_refusal(error)
+        refused = is_refusal(error)
         if refused or self._list_failures >= _MAX_LIST_FAILURES:
             logger.warning(
                 "cannot list every %s (%s): each wait sends its own GETs", self.adapter.noun, error
@@ -424,10 +423,3 @@ class ResourcePoller:
             shown = self._recorder.key(action, *self.adapter.duration_key(resource))
             if shown != entry.duration_key:
                 self.schedule.set_duration_key(entry, shown)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Return whether the API refuses for good, so that trying again would not help."""
-    if isinstance(error, ServerError) or not isinstance(error, APIError):
-        return False
-    return not error.transient
