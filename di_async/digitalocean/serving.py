@@ -73,7 +73,6 @@ async def serving_target(
     Raises:
         InvalidInputError: it has no such endpoint.
     """
-    check_connect(options)
     at = di.endpoints
     host = at and (at.private_endpoint_fqdn if options.private else at.public_endpoint_fqdn)
     if not host:

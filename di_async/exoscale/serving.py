@@ -52,7 +52,6 @@ async def serving_target(
         InvalidInputError: it has no replicas.
         NotServingYetError: it has no URL yet.
     """
-    check_connect(options)
     check_serving(deployment)
     if not deployment.deployment_url:
         raise NotServingYetError(f"{deployment.name} has no deployment-url yet")

@@ -31,7 +31,6 @@ def serving_target(found: Inference, options: ConnectOptions) -> ServingTarget:
         InvalidInputError: it is stopped, or its key was not passed.
         NotServingYetError: it has no address yet.
     """
-    check_connect(options)
     check_serving(found)
     if not found.address:
         raise NotServingYetError(f"{found.name} has no address yet (status {found.status})")

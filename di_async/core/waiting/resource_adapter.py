@@ -159,6 +159,8 @@ class ResourceAdapter(Protocol[R]):
     async def serving_target(self, resource: R, options: "ConnectOptions") -> "ServingTarget":
         """Return where a settled resource serves, with its key. It may send requests.
 
+        `check_connect` has accepted the options.
+
         Raises:
             InvalidInputError: it serves nothing as it is; the message says what to do.
         """
