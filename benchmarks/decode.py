@@ -28,8 +28,8 @@ from benchmarks.server import PAGE, Fleet
 from benchmarks.stainless import Listed
 from di_async.digitalocean import models
 from di_async.digitalocean.lifecycle import row_key
-from di_async.digitalocean.list_rows import read_summaries
 from di_async.digitalocean.models import CODEC, DedicatedInference
+from di_async.digitalocean.row_summaries import read_summaries
 
 KEY = "dedicated_inferences"
 REPEAT = 5

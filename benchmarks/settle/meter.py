@@ -14,15 +14,15 @@ import orjson
 from attrs import define, field
 
 from benchmarks.settle.wire import Stopwatch
-from di_async.digitalocean import list_rows
+from di_async.digitalocean import row_summaries
 
 __all__ = ["Meter"]
 
 # Where responses are parsed. Other JSON parsing counts as the client's own CPU.
 _PARSERS: tuple[tuple[Any, str], ...] = (
     (orjson, "loads"),
-    (list_rows, "_decode_summaries"),
-    (list_rows, "_decode_raw"),
+    (row_summaries, "_decode_summaries"),
+    (row_summaries, "_decode_raw"),
 )
 
 

@@ -14,8 +14,8 @@ from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, Res
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.digitalocean.api import ENDPOINTS, RESERVED, any_page, unwrap
 from di_async.digitalocean.lifecycle import duration_key, observe, observe_row, row_key
-from di_async.digitalocean.list_rows import read_summaries
 from di_async.digitalocean.models import CODEC, DedicatedInference
+from di_async.digitalocean.row_summaries import read_summaries
 from di_async.digitalocean.serving import check_connect, serving_target
 from di_async.engine.engine import Engine
 

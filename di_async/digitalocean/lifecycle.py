@@ -19,8 +19,8 @@ from di_async.core.waiting.observation import (
     ResourceVersion,
 )
 from di_async.core.waiting.page_index import NO_ROW, RowKey, make_row_key
-from di_async.digitalocean.list_rows import RowSummary
 from di_async.digitalocean.models import VPC, DedicatedInference, DeploymentSpec
+from di_async.digitalocean.row_summaries import RowSummary
 from di_async.digitalocean.spec import DedicatedInferenceSpec, latest_spec, spec_digest
 
 __all__ = [

@@ -18,9 +18,9 @@ from di_async.core.inventory import Accelerators, GPURow, InventoryRow, ListedRo
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import failure_reason, has_failed, is_pending
-from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
 from di_async.digitalocean.placement import prices_of
+from di_async.digitalocean.row_summaries import KEY
 from di_async.engine.engine import Engine
 
 if TYPE_CHECKING:

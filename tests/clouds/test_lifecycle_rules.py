@@ -9,7 +9,7 @@ import pytest
 
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.digitalocean import lifecycle as digitalocean
-from di_async.digitalocean.list_rows import RowSummary
+from di_async.digitalocean.row_summaries import RowSummary
 from di_async.exoscale import Model
 from di_async.exoscale import lifecycle as exoscale
 from di_async.exoscale.models import CODEC as EXOSCALE

@@ -8,8 +8,8 @@ import pytest
 from di_async import DecodeError
 from di_async.core.inventory import InventoryRow, Prices
 from di_async.digitalocean import scanning
-from di_async.digitalocean.list_rows import KEY
 from di_async.digitalocean.models import CODEC, DedicatedInference
+from di_async.digitalocean.row_summaries import KEY
 from di_async.digitalocean.scanning import decode_row, read_rows, row_of
 from di_async.emulator import World
 

@@ -8,7 +8,7 @@ import pytest
 from di_async import DecodeError
 from di_async.core.pagination import Page, read_page
 from di_async.digitalocean.lifecycle import row_key
-from di_async.digitalocean.list_rows import KEY, RowSummary, read_summaries
+from di_async.digitalocean.row_summaries import KEY, RowSummary, read_summaries
 from di_async.emulator import World
 from tests.builders.digitalocean import BASE
 from tests.digitalocean.helpers import an_instance
