@@ -14,7 +14,7 @@ from di_async import (
     StatusChange,
     WaitTimeoutError,
 )
-from di_async.core.capacity import Attempt, Failure, Tries, explain, mentions_capacity
+from di_async.core.capacity import Attempt, FailureKind, Tries, explain, mentions_capacity
 from di_async.core.errors import api_error
 
 WORDS = ("region", "gpu")
@@ -41,64 +41,62 @@ def test_words_about_capacity(word: str) -> None:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (PriceLimitError("no"), Failure.PRICE),
-        (PriceLimitError("no", on_offer=False), Failure.NOT_OFFERED),
-        (CleanupError("no"), Failure.LEFT),
-        (InvalidInputError("no"), Failure.FINAL),
-        (api_error(412, "no"), Failure.CAPACITY),
-        (api_error(400, "no", code="no_gpus"), Failure.CAPACITY),
-        (api_error(422, "no", code="no_gpus"), Failure.CAPACITY),
-        (api_error(422, "Insufficient GPUs in the REGION"), Failure.CAPACITY),
-        (api_error(422, "The Region is not known"), Failure.FINAL),
-        (api_error(422, "no gpu of that kind"), Failure.FINAL),
-        (api_error(422, "no"), Failure.UNEXPLAINED),
-        (api_error(400, "no capacity"), Failure.FINAL),
-        (api_error(403, "no"), Failure.FINAL),
-        (api_error(500, "no"), Failure.FINAL),
-        (failed("Sold out"), Failure.CAPACITY),
-        (failed("sold out", "it crashed"), Failure.UNEXPLAINED),
-        (failed("it crashed", "sold out"), Failure.CAPACITY),
-        (failed(None), Failure.UNEXPLAINED),
-        (failed(), Failure.UNEXPLAINED),
-        (WaitTimeoutError("late"), Failure.UNEXPLAINED),
-        (ClientClosedError("closed"), Failure.FINAL),
-        (DIError("no"), Failure.FINAL),
+        (PriceLimitError("no"), FailureKind.PRICE),
+        (PriceLimitError("no", on_offer=False), FailureKind.NOT_OFFERED),
+        (CleanupError("no"), FailureKind.LEFT),
+        (InvalidInputError("no"), FailureKind.FINAL),
+        (api_error(412, "no"), FailureKind.CAPACITY),
+        (api_error(400, "no", code="no_gpus"), FailureKind.CAPACITY),
+        (api_error(422, "no", code="no_gpus"), FailureKind.CAPACITY),
+        (api_error(422, "Insufficient GPUs in the REGION"), FailureKind.CAPACITY),
+        (api_error(422, "The Region is not known"), FailureKind.FINAL),
+        (api_error(422, "no gpu of that kind"), FailureKind.FINAL),
+        (api_error(422, "no"), FailureKind.UNEXPLAINED),
+        (api_error(400, "no capacity"), FailureKind.FINAL),
+        (api_error(403, "no"), FailureKind.FINAL),
+        (api_error(500, "no"), FailureKind.FINAL),
+        (failed("Sold out"), FailureKind.CAPACITY),
+        (failed("sold out", "it crashed"), FailureKind.UNEXPLAINED),
+        (failed("it crashed", "sold out"), FailureKind.CAPACITY),
+        (failed(None), FailureKind.UNEXPLAINED),
+        (failed(), FailureKind.UNEXPLAINED),
+        (WaitTimeoutError("late"), FailureKind.UNEXPLAINED),
+        (ClientClosedError("closed"), FailureKind.FINAL),
+        (DIError("no"), FailureKind.FINAL),
     ],
 )
-def test_what_a_failure_means(error: DIError, failure: Failure) -> None:
+def test_what_a_failure_means(error: DIError, failure: FailureKind) -> None:
     """A lack of capacity is tried elsewhere, and what would fail elsewhere too is not."""
     assert explain(error, capacity=(412, "no_gpus"), input_words=WORDS) is failure
 
 
 def test_without_words() -> None:
     """By default no status and no word has a meaning of its own."""
-    assert explain(api_error(412, "no")) is Failure.FINAL
-    assert explain(api_error(422, "The region is not known")) is Failure.UNEXPLAINED
+    assert explain(api_error(412, "no")) is FailureKind.FINAL
+    assert explain(api_error(422, "The region is not known")) is FailureKind.UNEXPLAINED
 
 
 def test_final_failures() -> None:
     """Two of them end the tries."""
-    assert {one for one in Failure if one.is_final} == {Failure.FINAL, Failure.LEFT}
+    assert {one for one in FailureKind if one.is_final} == {FailureKind.FINAL, FailureKind.LEFT}
 
 
 @pytest.mark.parametrize(
     ("failures", "most", "left"),
     [
-        ([Failure.CAPACITY], 2, Tries(None)),
-        ([Failure.PRICE, Failure.NOT_OFFERED], 2, Tries(None)),
-        ([Failure.UNEXPLAINED], 2, Tries(2)),
-        ([Failure.UNEXPLAINED, Failure.CAPACITY], 2, Tries(1)),
-        ([Failure.UNEXPLAINED, Failure.UNEXPLAINED], 2, Tries(1)),
-        ([Failure.UNEXPLAINED, Failure.CAPACITY, Failure.CAPACITY], 2, None),
-        ([Failure.UNEXPLAINED], 1, Tries(1)),
-        ([Failure.UNEXPLAINED, Failure.CAPACITY], 1, None),
-        ([Failure.UNEXPLAINED], 0, None),
-        ([Failure.CAPACITY], 0, Tries(None)),
-        ([Failure.FINAL], 2, None),
-        ([Failure.LEFT], 2, None),
+        ([FailureKind.CAPACITY], 2, Tries(None)),
+        ([FailureKind.PRICE, FailureKind.NOT_OFFERED], 2, Tries(None)),
+        ([FailureKind.UNEXPLAINED], 2, Tries(2)),
+        ([FailureKind.UNEXPLAINED, FailureKind.CAPACITY], 2, Tries(1)),
+        ([FailureKind.UNEXPLAINED, FailureKind.UNEXPLAINED], 2, Tries(1)),
+        ([FailureKind.UNEXPLAINED, FailureKind.CAPACITY, FailureKind.CAPACITY], 2, None),
+        ([FailureKind.UNEXPLAINED], 1, Tries(1)),
+        ([FailureKind.UNEXPLAINED, FailureKind.CAPACITY], 1, None),
+        ([FailureKind.UNEXPLAINED], 0, None),
+        ([FailureKind.CAPACITY], 0, Tries(None)),
     ],
 )
-def test_tries_that_are_left(failures: list[Failure], most: int, left: Tries | None) -> None:
+def test_tries_that_are_left(failures: list[FailureKind], most: int, left: Tries | None) -> None:
     """After a failure without a reason, only so many alternatives are tried."""
     tries: Tries | None = Tries()
     for failure in failures:

@@ -1,1 +1,1 @@
-"""Tests of what providers supply for temporary deployments, and of these."""
+"""The tests of `di_async.engine.deployments`."""

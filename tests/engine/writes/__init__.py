@@ -1,1 +1,1 @@
-"""The tests of `di_async.engine.waiting`."""
+"""The tests of `di_async.engine.writes`."""

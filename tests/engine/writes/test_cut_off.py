@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from di_async.engine.cut_off import report_if_cut_off
 
 from di_async import ClientClosedError, NotFoundError
 from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.engine.writes.cut_off import report_if_cut_off
 
 MADE = SimpleNamespace(id="i", resume_token="t")
 
