@@ -20,7 +20,7 @@ from di_async import (
     RequestBudget,
     WaitTimeoutError,
 )
-from di_async.emulator import Emulator, running, threaded
+from di_async.emulator import Emulator, Lifecycle, Options, running, threaded
 from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import FAST, QUICKLY, a_client
 
@@ -206,7 +206,8 @@ async def test_cancelling_the_first_waiter() -> None:
 
 async def test_errors_survive_pickling() -> None:
     """Pickled errors keep all their attributes."""
-    async with running(**FAST) as emu, a_client(emu) as client:
+    slow: Options = {**FAST, "lifecycle": Lifecycle(create=3600)}  # no load lets it settle
+    async with running(**slow) as emu, a_client(emu) as client:
         errors: list[DIError] = []
         change = await client.dedicated_inferences.create(a_spec())
         for call in (client.dedicated_inferences.get("nothing"), change.wait(timeout=0)):
