@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from di_async.core.errors import (
@@ -83,6 +83,31 @@ class _Known(Struct, frozen=True):
     """Loop time of the first of the reads in a row that showed an older state."""
 
 
+def _new_walk() -> PageWalk:
+    return PageWalk(PAGE_SIZE)
+
+
+class _Round(Struct, eq=False):
+    """One pass over all list pages, with the GETs that follow it."""
+
+    to_read: deque[SweepRead] = field(default_factory=deque)
+    in_flight: int = 0
+    failed: bool = False
+    """A page was not read, so absence from the others says nothing."""
+    walk: PageWalk = field(default_factory=_new_walk)
+    batch: dict[int, Page] = field(default_factory=dict)
+    """The pages that were read since the walk recorded some last."""
+    page_count: int = 0
+    seen: set[str] = field(default_factory=set)
+    listed_gone: set[str] = field(default_factory=set)
+    """Ids on its pages that a GET did not find lately."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of its reads are answered."""
+        return not self.in_flight and not self.to_read
+
+
 class AccountSweep:
     """Rounds over all list pages, and a GET for each known id that they did not show."""
 
@@ -103,21 +128,13 @@ class AccountSweep:
         self._known: dict[str, _Known] = {}
         self._gone: dict[str, float] = {}
         """Ids that a GET did not find, with the loop time until which lists may show them."""
-        self._listed_gone: set[str] = set()
         self._buffer: dict[str, StatusChange] = {}
         self._reader: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._requests = 0
         self._failures = 0
         self._rounds = 0
-        self._in_round = False
-        self._failed = False
-        self._seen: set[str] = set()
-        self._page_count = 0
-        self._walk = PageWalk(PAGE_SIZE)
-        self._batch: dict[int, Page] = {}
-        self._to_read: deque[SweepRead] = deque()
-        self._in_flight = 0
+        self._round: _Round | None = None
         self._next_at = -math.inf
 
     # -- the reader ---------------------------------------------------------------------------
@@ -139,7 +156,7 @@ class AccountSweep:
         if self._error is not None:
             error, self._error = self._error, None
             raise own_copy(error)
-        if self._buffer and not self._in_round and self._clock.now() < self._next_at:
+        if self._buffer and self._round is None and self._clock.now() < self._next_at:
             return self._buffer.pop(next(iter(self._buffer)))
         return None
 
@@ -149,7 +166,7 @@ class AccountSweep:
         self._wake()
 
     def _wake(self) -> None:
-        ready = (self._buffer and not self._in_round) or self._error is not None
+        ready = (self._buffer and self._round is None) or self._error is not None
         if ready and self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
@@ -159,19 +176,23 @@ class AccountSweep:
         """Return what to read now (the caller must), or the seconds until the next call."""
         if self._reader is None:
             return math.inf
-        if not self._in_round:
+        current = self._round
+        if current is None:
             if now < self._next_at:
                 return self._next_at - now
-            self._in_round, self._failed = True, False
-            self._seen, self._walk, self._page_count = set(), PageWalk(PAGE_SIZE), 0
             self._gone = {id: until for id, until in self._gone.items() if until > now}
-            self._listed_gone.clear()
-            self._batch.clear()
-            self._to_read = deque(SweepRead(self, page=n) for n in self._walk.next_batch())
-        if not self._to_read or self._in_flight >= _MAX_IN_FLIGHT:
+            current = self._round = _Round()
+            current.to_read.extend(SweepRead(self, page=n) for n in current.walk.next_batch())
+        if not current.to_read or current.in_flight >= _MAX_IN_FLIGHT:
             return math.inf
-        self._in_flight += 1
-        return self._to_read.popleft()
+        current.in_flight += 1
+        return current.to_read.popleft()
+
+    @property
+    def _current(self) -> _Round:
+        """The round that the reads in flight belong to."""
+        assert self._round is not None  # noqa: S101 - it ends with its last read
+        return self._round
 
     async def page_done(
         self, read: SweepRead, page: Page, keys: Sequence[RowKey], call: CallRecord
@@ -184,42 +205,43 @@ class AccountSweep:
             self.failed(read, error, call)
             return
         self._requests += call.requests
-        decode = partial(self._row_read, page, keys)
+        current = self._current
+        decode = partial(self._row_read, current, page, keys)
         await in_chunks(range(len(page.rows)), decode)
-        self._batch[read.page or 1] = page
-        self._in_flight -= 1
-        if not self._in_flight and not self._to_read and not self._failed:
-            self._queue_next_pages()
+        current.batch[read.page or 1] = page
+        current.in_flight -= 1
+        if current.is_over and not current.failed:
+            self._queue_next_pages(current)
         self._finish_round()
 
-    def _row_read(self, page: Page, keys: Sequence[RowKey], position: int) -> None:
+    def _row_read(self, current: _Round, page: Page, keys: Sequence[RowKey], position: int) -> None:
         id, fingerprint = keys[position]
         if not id:
             return
-        self._seen.add(id)
+        current.seen.add(id)
         known = self._known.get(id)
         if known is None and id in self._gone:
-            self._listed_gone.add(id)
+            current.listed_gone.add(id)
         elif known is None or known.fingerprint != fingerprint:
             self._decode(id, page, position, fingerprint)
         elif known.stale_since is not None:
             self._known[id] = replace(known, stale_since=None)
 
-    def _queue_next_pages(self) -> None:
+    def _queue_next_pages(self, current: _Round) -> None:
         """Queue the pages after those read; after the last one, the ids that no page showed."""
-        self._walk.record([self._batch[number] for number in sorted(self._batch)])
-        self._page_count += len(self._batch)
-        self._batch.clear()
+        current.walk.record([current.batch[number] for number in sorted(current.batch)])
+        current.page_count += len(current.batch)
+        current.batch.clear()
         try:
-            numbers = self._walk.next_batch()
+            numbers = current.walk.next_batch()
         except DecodeError as error:
             self.abort(error)
             return
-        self._to_read.extend(SweepRead(self, page=number) for number in numbers)
+        current.to_read.extend(SweepRead(self, page=number) for number in numbers)
         if not numbers:
-            missing = [id for id in self._known if id not in self._seen]
-            unclear = (*missing, *sorted(self._listed_gone))
-            self._to_read.extend(SweepRead(self, id=id) for id in unclear)
+            missing = [id for id in self._known if id not in current.seen]
+            unclear = (*missing, *sorted(current.listed_gone))
+            current.to_read.extend(SweepRead(self, id=id) for id in unclear)
 
     def get_done(self, read: SweepRead, answer: Any, call: CallRecord) -> None:
         """Record the GET of an id that no page showed, or that is listed although it is gone.
@@ -235,7 +257,7 @@ class AccountSweep:
         else:
             seen = self.adapter.observe(answer, _NO_EXPECTATION)
             self._learn(id, answer, seen, 0, "get")
-        self._in_flight -= 1
+        self._current.in_flight -= 1
         self._finish_round()
 
     def _missing(self, id: str) -> None:
@@ -256,38 +278,43 @@ class AccountSweep:
         """
         self._requests += call.requests
         if read.page is not None:
-            self._failed = True
-            self._to_read.clear()
+            self._give_up(self._current)
         if not isinstance(error, DIError) or _is_final(error, about_one=read.page is None):
             self.abort(defect(error))
         else:
             logger.info("watch: %s; trying again with the next round", error)
-        self._in_flight -= 1
+        self._current.in_flight -= 1
         self._finish_round()
 
     def cancelled(self) -> None:
         """Record a read that was cancelled."""
-        self._to_read.clear()
-        self._failed = True
-        self._in_flight -= 1
+        self._give_up(self._current)
+        self._current.in_flight -= 1
         self._finish_round()
 
+    @staticmethod
+    def _give_up(current: _Round) -> None:
+        """Send no further reads of this round."""
+        current.failed = True
+        current.to_read.clear()
+
     def _finish_round(self) -> None:
-        if self._in_round and not self._in_flight and not self._to_read:
-            self._in_round = False
-            self._failures = self._failures + 1 if self._failed else 0
-            self._rounds += not self._failed
-            self._next_at = self._clock.now() + self._pause()
+        current = self._round
+        if current is not None and current.is_over:
+            self._round = None
+            self._failures = self._failures + 1 if current.failed else 0
+            self._rounds += not current.failed
+            self._next_at = self._clock.now() + self._pause(current.page_count)
         self._wake()
 
-    def _pause(self) -> float:
+    def _pause(self, page_count: int) -> float:
         """Return the seconds until the next round, as policy and quota allow."""
         pause = self._policy.target_lag * 2.0 ** min(self._failures, 30)
         if self._failures:
             pause = min(pause, self._policy.max_interval)
         if self._budget is not None:
             remaining = self._budget.remaining(self._clock.now())
-            pause = max(pause, max(self._page_count, 1) * 3600.0 / (_QUOTA_SHARE * remaining))
+            pause = max(pause, max(page_count, 1) * 3600.0 / (_QUOTA_SHARE * remaining))
         return pause
 
     # -- events -------------------------------------------------------------------------------
