@@ -5,6 +5,7 @@ knew the resource, so that only a replica that lags behind may still answer 404 
 """
 
 import math
+from itertools import takewhile
 from typing import Any
 
 from msgspec import Struct
@@ -96,9 +97,10 @@ class NewResources:
 
     def _prune(self, now: float) -> None:
         """Forget what is no longer new; the oldest come first."""
-        for key, found in list(self._resources.items()):
-            if found.created_at + CREATE_GRACE_S > now:
-                return
+        old = takewhile(
+            lambda one: one[1].created_at + CREATE_GRACE_S <= now, self._resources.items()
+        )
+        for key, _ in tuple(old):
             del self._resources[key]
 
 
