@@ -31,8 +31,8 @@ def make_row_key(id: Any, shown: Any) -> RowKey:
 class _Page(Struct, eq=False):
     """One list page as it was read last."""
 
-    ids: list[str] = field(default_factory=list)
-    """Watched ids, in row order."""
+    shown: dict[str, int | None] = field(default_factory=dict)
+    """Watched ids in row order, with the fingerprints of their rows; None: it counts as changed."""
     added_when_sent: int = 0
     """How many ids had ever been added when the page was requested."""
     searched_up_to: int = 0
@@ -57,7 +57,6 @@ class PageIndex:
         """How many pages the list has; None before the first read."""
         self._pages: dict[int, _Page] = {}
         self._page_of: dict[str, int | None] = {}
-        self._fingerprints: dict[str, int] = {}
         self._unlocated: dict[str, int] = {}
         self._missing: dict[str, float] = {}
         self._added = 0
@@ -74,20 +73,20 @@ class PageIndex:
         """Stop watching an id."""
         page = self._page_of.pop(id, None)
         if page is not None:
-            self._pages[page].ids.remove(id)
-        self._fingerprints.pop(id, None)
+            del self._pages[page].shown[id]
         self._unlocated.pop(id, None)
         self._missing.pop(id, None)
 
     def mark_dirty(self, id: str) -> None:
         """Report the id's row as changed when it is read next."""
-        self._fingerprints.pop(id, None)
+        page = self._page_of.get(id)
+        if page is not None:
+            self._pages[page].shown[id] = None
 
     def reset(self) -> None:
         """Forget all positions: another list is read from now on."""
         self.page_count = None
         self._pages.clear()
-        self._fingerprints.clear()
         self._missing.clear()
         for id in self._page_of:
             self.relocate(id)
@@ -104,14 +103,14 @@ class PageIndex:
         """Return the page that showed the id last; None if unknown."""
         return self._page_of.get(id)
 
-    def ids_on(self, number: int) -> Sequence[str]:
-        """Return the watched ids that a page showed last."""
+    def ids_on(self, number: int) -> Collection[str]:
+        """Return the watched ids that a page showed last, in row order."""
         page = self._pages.get(number)
-        return page.ids if page is not None else ()
+        return page.shown.keys() if page is not None else ()
 
-    def occupied(self) -> Iterable[tuple[int, Sequence[str]]]:
+    def occupied(self) -> Iterable[tuple[int, Collection[str]]]:
         """Return the pages that show watched ids, with those ids."""
-        return [(number, page.ids) for number, page in self._pages.items() if page.ids]
+        return [(number, page.shown.keys()) for number, page in self._pages.items() if page.shown]
 
     @property
     def unlocated(self) -> Collection[str]:
@@ -152,32 +151,31 @@ class PageIndex:
         changed: list[tuple[int, str]] = []
         unchanged: list[str] = []
         moved = False
-        shown: dict[str, None] = {}
-        page_of, fingerprints = self._page_of, self._fingerprints
+        before, shown = page.shown, dict[str, int | None]()
         for position, (id, fingerprint) in enumerate(rows):
-            if id not in page_of or id in shown:
+            if id in shown:
                 continue
-            shown[id] = None
-            known = page_of[id] == number
-            if known and fingerprints.get(id) == fingerprint:
+            if before.get(id) == fingerprint:
                 unchanged.append(id)
+            elif id in self._page_of:
+                changed.append((position, id))
+                if id not in before:
+                    self._move(id, number)
+                    moved = True
+            else:
                 continue
-            changed.append((position, id))
-            fingerprints[id] = fingerprint
-            if not known:
-                self._move(id, number)
-                moved = True
-        for id in page.ids:
-            if id not in shown and page_of.get(id) == number:
-                page_of[id] = None
+            shown[id] = fingerprint
+        for id in before:
+            if id not in shown:
+                self._page_of[id] = None
                 self._missing[id] = now
-        page.ids = list(shown)
+        page.shown = shown
         return PageUpdate(changed, unchanged, moved)
 
     def _move(self, id: str, number: int) -> None:
         before = self._page_of[id]
-        if before is not None and before in self._pages:
-            self._pages[before].ids.remove(id)
+        if before is not None:
+            del self._pages[before].shown[id]
         self._unlocated.pop(id, None)
         self._missing.pop(id, None)
         self._page_of[id] = number
@@ -185,7 +183,7 @@ class PageIndex:
     def _set_page_count(self, count: int) -> None:
         self.page_count = count
         for number in [number for number in self._pages if number > count]:
-            for id in self._pages.pop(number).ids:
+            for id in self._pages.pop(number).shown:
                 self.relocate(id)
 
     def _page(self, number: int) -> _Page:

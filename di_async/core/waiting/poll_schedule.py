@@ -11,7 +11,7 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -277,16 +277,13 @@ class PollSchedule(Generic[T]):
         page.in_flight, page.paced_from = False, now
         crowded = len(self._index.ids_on(read.number)) > 1
         update = self._index.update(read.number, rows, page_count, now)
-        result = PageRows[T]([], [])
-        for position, id in update.changed:
-            entry = self._listed[id]
+        changed = [(position, self._listed[id]) for position, id in update.changed]
+        unchanged = [self._listed[id] for id in update.unchanged]
+        for _, entry in changed:
             self._row_read(entry, now)
-            result.changed.append((position, entry))
-        for id in update.unchanged:
-            entry = self._listed[id]
+        for entry in unchanged:
             self._row_read(entry, now)
             entry.last_pending_at = now
-            result.unchanged.append(entry)
         if page_count is not None:
             for number in [n for n, p in self._pages.items() if n > page_count]:
                 if not self._pages[number].in_flight:
@@ -296,7 +293,7 @@ class PollSchedule(Generic[T]):
         self._replan |= bool(searching) or update.moved or (len(ids) > 1) != crowded
         if ids and not self._replan:
             self._schedule_next(*self._load_of_page(read.number, ids, now), now)
-        return result
+        return PageRows(changed, unchanged)
 
     def _row_read(self, entry: PollEntry[T], now: float) -> None:
         entry.paced_from = entry.read_at = now
@@ -533,7 +530,7 @@ class PollSchedule(Generic[T]):
             yield entry, self._load(entry, (entry,), now)
 
     def _load_of_page(
-        self, number: int, ids: Sequence[str], now: float
+        self, number: int, ids: Collection[str], now: float
     ) -> tuple[ReadUnit, PendingLoad]:
         """Return the unit that shows these ids, with its load: the page, or an id that is alone."""
         entries = [self._listed[id] for id in ids]

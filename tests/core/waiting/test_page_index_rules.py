@@ -69,7 +69,7 @@ def test_row_that_moved_to_another_page_is_reported() -> None:
     read(made, 1, "a", "b", pages=2)
     assert read(made, 2, "b", pages=2) == PageUpdate([(0, "b")], [], moved=True)
     assert (list(made.ids_on(1)), list(made.ids_on(2))) == (["a"], ["b"])
-    assert dict(made.occupied()) == {1: ["a"], 2: ["b"]}
+    assert {number: list(ids) for number, ids in made.occupied()} == {1: ["a"], 2: ["b"]}
     assert read(made, 1, "a", pages=2) == PageUpdate([], ["a"], moved=False)
     assert not made.missing
 
