@@ -1,7 +1,7 @@
 """Run several calls concurrently; an error is raised as itself and not in a group."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import anyio
@@ -65,13 +65,13 @@ def cancellation_behind(timeout: TimeoutError) -> BaseException | None:
     return timeout.__cause__ or timeout.__context__  # Python 3.11.2 sets the context alone
 
 
-async def in_chunks(items: Iterable[S], work: Callable[[S], T]) -> list[T]:
+async def in_chunks(items: Sequence[S], work: Callable[[S], T]) -> list[T]:
     """Return `work(item)` for each, and let other tasks run in between."""
     results: list[T] = []
-    for number, item in enumerate(items, 1):
-        results.append(work(item))
-        if number % _CHUNK == 0:
+    for start in range(0, len(items), _CHUNK):
+        if start:
             await asyncio.sleep(0)
+        results += map(work, items[start : start + _CHUNK])
     return results
 
 

@@ -270,8 +270,7 @@ class ResourcePoller:
     def row_key(self, row: Any) -> RowKey:
         """Return a row's id and fingerprint; `NO_ROW` for a row that cannot be read."""
         try:
-            id, fingerprint = self.adapter.row_key(row)
-            return (id, fingerprint) if isinstance(id, str) else NO_ROW
+            return self.adapter.row_key(row)
         except Exception as error:
             logger.debug("a row of the list of every %s is skipped: %r", self.adapter.noun, error)
             return NO_ROW

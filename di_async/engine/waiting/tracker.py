@@ -282,8 +282,9 @@ class ChangeTracker(Generic[R]):
     def record_unchanged_row(self, requests: int, started_at: float) -> None:
         """Count the request of a row that has not changed; it is not a read and proves nothing."""
         self.requests += requests
-        if self.unsettled_at is not None:  # the row showed progress, and still does
-            self.unsettled_at = max(self.unsettled_at, started_at)
+        # Where a read has shown progress, the row still does.
+        if self.unsettled_at is not None and self.unsettled_at < started_at:
+            self.unsettled_at = started_at
 
     def record_requests(self, requests: int) -> None:
         """Count requests that were sent after the decision."""
