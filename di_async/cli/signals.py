@@ -1,7 +1,8 @@
-"""Signals that end a command: SIGTERM and SIGHUP cancel its work as Ctrl-C does.
+"""Signals that end a command: Ctrl-C, SIGTERM and SIGHUP cancel its work.
 
-A write that has been sent is finished first, for some seconds, because only its answer holds the id
-and the access token.
+They take effect between two steps of the event loop, so that a step that prints what a write made
+is not cut short. A write that has been sent is finished first, for some seconds, because only its
+answer holds the id and the access token.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define
@@ -20,6 +22,8 @@ T = TypeVar("T")
 INTERRUPTED = 130
 FINISH_S = 5.0
 """How long an answer to a write is awaited after a signal."""
+_SAME_S = 1.0
+"""A second SIGINT within these seconds is the same Ctrl-C: programs such as `uv run` pass it on."""
 
 
 @define
@@ -36,18 +40,25 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Cancel the current task on SIGTERM and SIGHUP, unless they are ignored (`nohup`)."""
+    """Cancel the current task on SIGINT, SIGTERM and SIGHUP, unless they are ignored (`nohup`).
+
+    Another Ctrl-C, a second later, ends the command without waiting: it raises KeyboardInterrupt.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stopped_at = math.inf
 
     def cancel(number: int) -> None:
+        nonlocal stopped_at
         if stop.signal_number is None and task is not None:
-            stop.signal_number = number
+            stop.signal_number, stopped_at = number, loop.time()
             task.cancel()
+        elif number == signal.SIGINT and loop.time() - stopped_at > _SAME_S:
+            raise KeyboardInterrupt
 
     added = []
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is None or signal.getsignal(number) is not signal.SIG_DFL:
+        if number is None or not _is_ours(number):
             continue
         # Windows and other threads than the main one cannot handle signals in a loop.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -58,6 +69,20 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
     finally:
         for number in added:
             loop.remove_signal_handler(number)
+
+
+def _is_ours(number: int) -> bool:
+    """Return whether neither the caller of this process nor a program around it handles a signal.
+
+    Python and asyncio's runner handle SIGINT by default.
+    """
+    handler = signal.getsignal(number)
+    if number != signal.SIGINT:
+        return handler is signal.SIG_DFL
+    of_runner = isinstance(handler, partial) and isinstance(
+        getattr(handler.func, "__self__", None), asyncio.Runner
+    )
+    return of_runner or handler is signal.default_int_handler
 
 
 async def finish_write(write: Awaitable[T], announce: Callable[[], None]) -> T:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -309,3 +310,68 @@ async def test_signals_cancel_the_task_once() -> None:
         await asyncio.ensure_future(work())
     assert stop.exit_code in (143, 129)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def stopped_twice(stop: Stop, steps: list[str]) -> None:
+    """Run a loop whose task gets SIGINT twice at once; then, if it goes on, once more."""
+
+    async def work() -> None:
+        with stop_on_signals(stop):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            steps.append("printed")
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                signal.raise_signal(signal.SIGINT)
+                await turn()
+                steps.append("went on")
+                raise
+
+    with asyncio.Runner() as runner:
+        runner.run(work())
+
+
+def test_a_ctrl_c_that_arrives_twice_cuts_no_step_short() -> None:
+    """`uv run` and other programs pass it on to a process that has it already."""
+    stop, steps = Stop(), list[str]()
+    with pytest.raises(asyncio.CancelledError):
+        stopped_twice(stop, steps)
+    assert steps == ["printed", "went on"]
+    assert stop.exit_code == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_later_ctrl_c_ends_the_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It interrupts what goes on after the first one, between two steps."""
+    monkeypatch.setattr("di_async.cli.signals._SAME_S", -1.0)
+    stop, steps = Stop(), list[str]()
+    with pytest.raises(KeyboardInterrupt):
+        stopped_twice(stop, steps)
+    assert "went on" not in steps
+    assert stop.exit_code == 130
+
+
+@pytest.mark.parametrize("command", ["create", "scale"])
+def test_a_ctrl_c_that_arrives_twice_loses_no_answer(
+    di_emulator: Emulator, environment: dict[str, str], command: str
+) -> None:
+    """A write is finished, and the id and how to wait again are printed."""
+    path = "/v2/dedicated-inferences"
+    args: tuple[str, ...] = CREATE
+    on = f"POST {path}"
+    if command == "scale":
+        di_emulator.add_instance(name="web")
+        args, on = ("scale", "web", "2"), f"PATCH {path}/{{id}}"
+    fault = di_emulator.fault("slow", on=on, delay_s=0.5 * di_emulator.world.simulation.time_scale)
+    with start(*args, env=environment) as writing:
+        while not fault.hits:
+            assert writing.poll() is None
+            time.sleep(0.01)
+        writing.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        writing.send_signal(signal.SIGINT)
+        err = writing.communicate(timeout=30)[1]
+    assert "Stopping after the response to the request in flight" in err
+    assert re.search(r"The (create|update) of [0-9a-f-]{36} continues, and is billed.", err)
+    assert "Traceback" not in err
