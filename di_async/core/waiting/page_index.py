@@ -166,7 +166,7 @@ class PageIndex:
                 continue
             shown[id] = fingerprint
         for id in before:
-            if id not in shown:
+            if id not in shown and self._page_of[id] == number:  # not of a page that has ended
                 self._page_of[id] = None
                 self._missing[id] = now
         page.shown = shown

@@ -202,6 +202,15 @@ def test_ids_of_removed_pages_are_searched() -> None:
     assert list(made.ids_on(3)) == []
 
 
+def test_ids_of_a_page_that_has_ended_are_searched() -> None:
+    """An empty page after the last one says that the list is shorter, not where its ids are."""
+    made = index("a", "b")
+    read(made, 1, "a", pages=2)
+    read(made, 2, "b", pages=2)
+    read(made, 2, pages=1)
+    assert (list(made.unlocated), made.missing) == (["b"], {})
+
+
 def test_reset_searches_all_pages() -> None:
     """A reset searches all pages again and reports all rows."""
     made = index("a", "b", "c")
@@ -244,7 +253,7 @@ def test_every_watched_id_is_in_one_place(steps: list[tuple[object, ...]]) -> No
             case ("read", int(number), list(rows), int(pages)):
                 keys: list[RowKey] = [(row, 1) for row in rows]
                 made.page_sent(number)
-                made.update(number, keys, max(pages, number), 1.0)
+                made.update(number, keys, max(pages, number if rows else 1), 1.0)
         placed = [id for _, ids in made.occupied() for id in ids]
         assert sorted([*placed, *made.missing, *made.unlocated]) == sorted(watched)
         assert all(id in made.ids_on(made.page_of(id) or 0) for id in placed)
