@@ -195,7 +195,7 @@ class BlockingContext(Blocking):
             if interrupt is not None:
                 raise interrupt
         finally:
-            if was_entered:
+            if was_entered and not self._is_entered:
                 self._after()
 
 

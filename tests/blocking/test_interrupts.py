@@ -1,5 +1,6 @@
 """Ctrl-C in the moments around a blocking call: no result is lost, and no deletion is skipped."""
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -144,5 +145,9 @@ def test_an_error_of_each_call_ends_the_block(
             patch.setattr(Portals, "lease", refuse)
             with pytest.raises(RuntimeError, match="new thread"):
                 block.__exit__(None, None, None)
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
         block.__exit__(None, None, None)
         assert deployments.list().collect() == []
+        with deployments.temporary(a_body(cloud)):
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
