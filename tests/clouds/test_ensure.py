@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from di_async import (
+    APIError,
     ConflictError,
     DIError,
     InvalidInputError,
@@ -15,6 +16,7 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.emulator import Lifecycle
+from di_async.engine import ensure as module
 from tests.clouds.ensuring import ENSURABLE, a_body, ensure, named
 from tests.clouds.support import CREATE_S, DELETE_S, VIRTUAL, Cloud, a_world, now
 
@@ -256,6 +258,65 @@ async def test_calls_of_one_process_while_the_list_lags(cloud: Cloud) -> None:
         assert (second.action, second.id) == ("unchanged", first.id)
         await asyncio.sleep(60)
         assert len(await named(cloud, client)) == 1
+
+
+@ensurable
+@pytest.mark.parametrize("how", ["lost", "cancelled", "closed"])
+async def test_call_after_a_lost_answer_while_the_list_lags(cloud: Cloud, how: str) -> None:
+    """What a create may have made is waited for, so that the next call makes no second resource."""
+    world = a_world()
+    async with cloud.client(world) as one, cloud.client(world) as two:
+        lag = 30 if cloud.can(one).unique_names else 100
+        world.fault("list_lag", on=cloud.POST, seconds=lag)
+        if how == "lost":
+            world.fault("reset", on=cloud.POST, after_commit=True)
+        else:
+            world.fault("slow", on=cloud.POST, delay_s=10)
+        call = asyncio.ensure_future(ensure(cloud, one, a_body(cloud)))
+        while not world.created["web-1"]:  # noqa: ASYNC110 - a world has no event for it
+            await asyncio.sleep(0.1)
+        if how == "cancelled":
+            call.cancel()
+        elif how == "closed":
+            await one.aclose()
+        await asyncio.wait([call])
+        _ = call.cancelled() or call.exception()
+        again = await ensure(cloud, two, a_body(cloud))
+        assert again.id is not None
+        await asyncio.sleep(120)
+        assert len(await named(cloud, two)) == 1
+    assert world.created["web-1"] == 1
+
+
+@ensurable
+async def test_call_after_one_that_sent_nothing_is_not_delayed(cloud: Cloud) -> None:
+    """A create that was refused, or cancelled before it was sent, made nothing to wait for."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("status", on=cloud.POST, status=400)
+        with pytest.raises(APIError):
+            await ensure(cloud, client, a_body(cloud))
+        lookup = cloud.GET if cloud.name == "gcore-v3" else cloud.LIST
+        slow = world.fault("slow", on=lookup, delay_s=10)
+        call = asyncio.ensure_future(ensure(cloud, client, a_body(cloud)))
+        while not slow.hits:  # noqa: ASYNC110 - a world has no event for it
+            await asyncio.sleep(0.1)
+        call.cancel()
+        await asyncio.wait([call])
+        assert not world.created["web-1"]
+        began = now()
+        assert (await ensure(cloud, client, a_body(cloud))).action == "created"
+        assert now() - began < 5
+
+
+@ensurable
+async def test_nothing_is_remembered_for_long(cloud: Cloud) -> None:
+    """A create of two minutes ago needs no memory: the list shows it."""
+    async with cloud.client(a_world()) as client:
+        for number in range(5):
+            await ensure(cloud, client, a_body(cloud, f"web-{number}"))
+            await asyncio.sleep(130)
+        assert len(module._created) <= 1  # noqa: SLF001 - bounded by age
 
 
 async def test_accounts_of_one_process_while_the_list_lags() -> None:

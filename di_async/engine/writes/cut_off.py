@@ -16,7 +16,7 @@ from di_async.core.errors import ClientClosedError, DIError
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.log import Log
 
-__all__ = ["WriteRecord", "report_if_cut_off"]
+__all__ = ["WriteRecord", "may_have_written", "report_if_cut_off"]
 
 logger = Log("di_async")
 
@@ -60,6 +60,7 @@ def report_if_cut_off(
         raised = error
         if isinstance(error, ClientClosedError):
             raised = ClientClosedError(f"the client was closed, and {text}")
+        _mark(raised)
         if record.result is not None:
             with suppress(AttributeError, TypeError):  # an error with slots
                 raised.write_result = record.result  # type: ignore[attr-defined]
@@ -69,6 +70,16 @@ def report_if_cut_off(
             raise raised from error
         error.add_note(text)
         raise
+
+
+def _mark(error: BaseException) -> None:
+    with suppress(AttributeError, TypeError):  # an error with slots
+        error.maybe_written = True  # type: ignore[attr-defined]
+
+
+def may_have_written(error: BaseException) -> bool:
+    """Return whether an error has cut off a write that may have been carried out."""
+    return bool(getattr(error, "maybe_written", False))
 
 
 def _result_text(result: Any) -> str | None:

@@ -20,13 +20,14 @@ from di_async.core.errors import (
     WaitTimeoutError,
 )
 from di_async.core.seconds import checked_seconds
+from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
-from di_async.engine.writes.cut_off import report_if_cut_off
+from di_async.engine.writes.cut_off import may_have_written, report_if_cut_off
 from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.writes.one_at_a_time import one_at_a_time
 
@@ -45,9 +46,11 @@ _FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 1.0, 2.0, 30.0
 _APPEARS_AFTER_S = (0.0, 0.5, 1.5, 3.0, 5.0, 10.0, 15.0)
 # A list may not show for so long what was created.
 _LIST_LAG_S = 60.0
-_MAX_REMEMBERED = 1000
+# Between two looks for what a create may have made whose answer was lost.
+_LOOK_AGAIN_S = 15.0
 _LATEST = datetime.max.replace(tzinfo=UTC)
-# What this process created where names are not unique: its id, and when.
+# What this process created where names are not unique: its id, and when. The id is empty where the
+# answer was lost.
 _created: dict[tuple[Any, ...], tuple[str, float]] = {}
 
 
@@ -205,8 +208,12 @@ class _Run(Struct, Generic[R], frozen=True):
             )
         try:
             change = await self.target.create(left)
-        except OutcomeUnknownError:
-            self.sent.append(Ensured("created", (self._missing(),)))
+        except BaseException as error:
+            if isinstance(error, OutcomeUnknownError):
+                self._remember("")
+                self.sent.append(Ensured("created", (self._missing(),)))
+            elif may_have_written(error):
+                self._remember(getattr(getattr(error, "write_result", None), "id", ""))
             raise
         self._remember(change.id)
         # A cancellation from here on must not lose the id.
@@ -330,15 +337,20 @@ class _Run(Struct, Generic[R], frozen=True):
 
     def _remember(self, id: str) -> None:
         if not self.api.capabilities.unique_names:
+            now = self.engine.clock.steady()
             _created.pop(self.key, None)
-            _created[self.key] = id, self.engine.clock.steady()
-            while len(_created) > _MAX_REMEMBERED:
+            while _created and now - next(iter(_created.values()))[1] > CREATE_GRACE_S:
                 del _created[next(iter(_created))]
+            _created[self.key] = id, now
 
     async def _remembered(self, listed: Sequence[str]) -> R | None:
         """Return what this process created a moment ago and the list does not show yet."""
-        id, at = _created.get(self.key, ("", 0.0))
-        if not id or id in listed:
+        if self.key not in _created:
+            return None
+        id, at = _created[self.key]
+        if not id:
+            return await self._after_lost_answer(at, listed)
+        if id in listed:
             return None
         if self.engine.clock.steady() - at < _LIST_LAG_S:
             for pause in (0.0, *LOOKUP_DELAYS_S):
@@ -349,6 +361,26 @@ class _Run(Struct, Generic[R], frozen=True):
                     continue  # a replica may not know it yet
         _created.pop(self.key, None)
         return None
+
+    async def _after_lost_answer(self, at: float, listed: Sequence[str]) -> R | None:
+        """Return what a create may have made whose answer was lost, once the list shows it.
+
+        It made nothing if nothing is shown two minutes later.
+        """
+        found: list[R] = []
+        while not (listed or found):
+            left = at + CREATE_GRACE_S - self.engine.clock.steady()
+            if left <= 0:
+                break
+            logger.info(
+                "ensure of %s: an earlier create may have made it; looking for %.0f s",
+                self.target.name,
+                left,
+            )
+            await asyncio.sleep(min(left, _LOOK_AGAIN_S))
+            found = [one for one in await self.target.find() if not self._is_leaving(one)]
+        _created.pop(self.key, None)
+        return next(iter(found), None)
 
     def _is_leaving(self, found: R) -> bool:
         return self._observe(found).phase is Phase.DELETING
