@@ -605,3 +605,33 @@ async def test_interrupt_during_a_deletion_is_logged(
             await running
     (text,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert text.startswith("interrupted: deleting the temporary")
+
+
+@VIRTUAL
+@everywhere
+@pytest.mark.parametrize("cut_off", [False, True], ids=["undisturbed", "cancelled"])
+@pytest.mark.parametrize("cleanup_timeout", [900.0, 20.0])
+async def test_a_lost_create_that_reads_do_not_show_yet(
+    cloud: Cloud, cut_off: bool, cleanup_timeout: float
+) -> None:
+    """It is looked for until lists show it, and deleted; else the error names it."""
+    world = a_world()
+    async with cloud.client(world, budget=None) as client:
+        world.fault("list_lag", on=cloud.POST, seconds=60)
+        if cloud is _V3:  # which reads by name
+            world.fault("not_found", on=cloud.POST, seconds=60)
+        world.fault("reset", on=cloud.POST, after_commit=True)
+        block = cloud.api(client).temporary(spec_of(cloud), cleanup_timeout=cleanup_timeout)
+        entering = asyncio.ensure_future(block.__aenter__())
+        while not world.created[block.name]:  # noqa: ASYNC110 - a world has no event for it
+            await asyncio.sleep(0.1)
+        if cut_off:
+            entering.cancel()
+        expected = asyncio.CancelledError if cut_off else TransportError
+        with pytest.raises((expected, OutcomeUnknownError)) as caught:
+            await entering
+        texts = " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+        await asyncio.sleep(100)
+        left = await names(cloud.api(client))
+        assert not left or block.name in texts
+        assert not left or cleanup_timeout == 20.0

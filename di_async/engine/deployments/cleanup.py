@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 import anyio
@@ -18,6 +19,7 @@ from di_async.core.errors import (
     RateLimitError,
 )
 from di_async.core.pricing import HourlyPrice
+from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.engine.concurrency import cancellation_behind, with_budget
 from di_async.engine.deployments.deployable import Deployable, Named
 from di_async.engine.log import Log
@@ -31,9 +33,11 @@ __all__ = [
     "cleanup_error",
     "delete_named",
     "delete_proven",
+    "error_of",
     "find_made",
     "finish",
     "let_answer",
+    "story_of",
 ]
 
 logger = Log("di_async")
@@ -42,6 +46,7 @@ CLEANUP_TIMEOUT_S = 900.0
 """Deletions take minutes; the wait ends as soon as GET answers 404."""
 ANSWER_GRACE_S = 60.0
 """How long a create in flight may take to answer once its caller is cancelled."""
+_LOOK_AGAIN_S = 15.0
 _MOST_FAILURES = 8
 _MOST_RESTARTS = 20
 
@@ -98,6 +103,15 @@ async def let_answer(creating: "asyncio.Task[Any]") -> None:
         await asyncio.wait([creating])
 
 
+def error_of(task: "asyncio.Task[Any]") -> BaseException | None:
+    """Return the error of a task that has ended, with its notes if it was cancelled."""
+    try:
+        task.result()
+    except BaseException as error:  # of the task; it ends nothing here
+        return error
+    return None
+
+
 async def answer_of(creating: "asyncio.Task[Any]") -> Answer:
     """Return what a create made, once it is answered."""
     await let_answer(creating)
@@ -109,10 +123,10 @@ async def answer_of(creating: "asyncio.Task[Any]") -> Answer:
             return Answer(made.id)
         if isinstance(error, OutcomeUnknownError):  # a create that is cut off logs this itself
             logger.warning("%s", error)
-        return Answer(story=_story_of(error))
+        return Answer(story=story_of(error))
 
 
-def _story_of(error: BaseException) -> str:
+def story_of(error: BaseException) -> str:
     """Return what a create that failed says about what may exist."""
     if isinstance(error, OutcomeUnknownError | ClientClosedError):
         return str(error)
@@ -191,18 +205,22 @@ async def delete_named(
     return None
 
 
-async def find_made(target: Deployable[Any], name: str) -> list[str]:
+async def find_made(target: Deployable[Any], name: str, until: float | None = None) -> list[str]:
     """Return the ids of what a create made whose outcome is not known; names are not reused.
 
-    Reads lag behind writes, so nothing is found only after several reads.
+    Reads lag behind writes, so it is looked for several times: until a loop time, but no longer
+    than two minutes; without one, for some seconds.
 
     Raises:
         DIError: no read succeeded.
     """
+    now = target.engine.clock.now
+    longest = sum(LOOKUP_DELAYS_S) if until is None else min(CREATE_GRACE_S, until - now())
+    until = now() + longest
     failed: DIError | None = None
     was_read = False
-    for seconds in (0.0, *LOOKUP_DELAYS_S):
-        await asyncio.sleep(seconds)
+    for seconds in chain((0.0, *LOOKUP_DELAYS_S), repeat(_LOOK_AGAIN_S)):
+        await asyncio.sleep(min(seconds, max(0.0, until - now())))
         try:
             found = await target.find_named(name)
         except ClientClosedError:
@@ -210,10 +228,12 @@ async def find_made(target: Deployable[Any], name: str) -> list[str]:
         except DIError as error:
             logger.info("looking for %s failed: %s", name, error)
             failed = error
-            continue
-        was_read = True
-        if found:
-            return [one.id for one in found]
+        else:
+            was_read = True
+            if found:
+                return [one.id for one in found]
+        if now() >= until:
+            break
     if failed is not None and not was_read:
         raise failed
     return []

@@ -41,9 +41,11 @@ from di_async.engine.deployments.cleanup import (
     CLEANUP_TIMEOUT_S,
     cleanup_error,
     delete_proven,
+    error_of,
     find_made,
     finish,
     let_answer,
+    story_of,
 )
 from di_async.engine.deployments.deployable import Deployable
 from di_async.engine.endpoints.connecting import checked_options
@@ -102,6 +104,10 @@ class Temporary(Generic[T]):
     """What is being deleted."""
     _was_deleted: bool = field(default=False, init=False)
     """Whether something was deleted, with proof."""
+    _failed: BaseException | None = field(default=None, init=False, repr=False)
+    """Why the create failed."""
+    _unresolved: str = field(default="", init=False)
+    """What a create may have made that was not found."""
     _announced: bool = field(default=False, init=False)
     """Whether the deletion was logged."""
 
@@ -225,6 +231,7 @@ class Temporary(Generic[T]):
             error.advice, error.resume_token = _DELETED, None
         elif isinstance(error, _INTERRUPTS) and self.change is not None:
             replace_advice(error, _DELETED)
+        self._report_unresolved(error, cancelled)
         if terminated:
             raise SystemExit(sigterm.EXIT_CODE) from error
         if cancelled is not None and not isinstance(error, asyncio.CancelledError):
@@ -235,6 +242,14 @@ class Temporary(Generic[T]):
                 method=error.method,
                 path=error.path,
             ) from error
+
+    def _report_unresolved(self, *errors: BaseException | None) -> None:
+        """Report what a create may have made that was not found, unless its own error is raised."""
+        own = isinstance(errors[0], OutcomeUnknownError | ClientClosedError)
+        if self._unresolved and not own:
+            logger.warning("%s", self._unresolved)
+            for error in filter(None, errors):
+                error.add_note(self._unresolved)
 
     @property
     def _is_usable(self) -> bool:
@@ -284,16 +299,19 @@ class Temporary(Generic[T]):
 
     async def _find_created(self, creating: "asyncio.Task[Change[Any]]") -> None:
         await let_answer(creating)
-        failed = None if creating.cancelled() else creating.exception()
-        if not creating.cancelled() and failed is None:
+        # Of a task that was cancelled, only the first error has notes.
+        failed = self._failed = self._failed or error_of(creating)
+        if failed is None:
             self.change = creating.result()
             self._ids[self.change.id] = None
             return
         made = getattr(failed, "write_result", None)
         if made is not None:
             self._ids.setdefault(made.id)
-        elif failed is None or not _made_nothing(failed):
-            self._ids = dict.fromkeys(await find_made(self.target, self.name)) | self._ids
+        elif not _made_nothing(failed):
+            found = await find_made(self.target, self.name, self._until)
+            self._ids = dict.fromkeys(found) | self._ids
+            self._unresolved = "" if self._ids or self._was_deleted else story_of(failed)
 
 
 def _made_nothing(error: BaseException) -> bool:
