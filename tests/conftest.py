@@ -128,6 +128,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+def pytest_runtest_setup() -> None:
+    """Forget what `ensure` created in earlier tests, whose accounts had the same name."""
+    ensure = sys.modules.get("di_async.engine.ensure")
+    if ensure is not None:
+        ensure._created.clear()  # noqa: SLF001 - the memory of the process
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of workers for `-n auto`.

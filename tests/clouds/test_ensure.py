@@ -289,6 +289,27 @@ async def test_call_after_a_lost_answer_while_the_list_lags(cloud: Cloud, how: s
 
 
 @ensurable
+@pytest.mark.parametrize("after_s", [10, 20, 30, 40, 47, 50])
+async def test_cancelled_while_a_lost_create_is_looked_up(cloud: Cloud, after_s: float) -> None:
+    """The error names what may exist, at whatever moment it comes."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        world.fault("list_lag", on=cloud.POST, seconds=45)
+        world.fault("not_found", on=cloud.POST, seconds=45)
+        world.fault("reset", on=cloud.POST, after_commit=True)
+        call = asyncio.ensure_future(ensure(cloud, client, a_body(cloud)))
+        await asyncio.sleep(after_s)
+        call.cancel()
+        await asyncio.wait([call])
+        if call.cancelled():
+            with pytest.raises(asyncio.CancelledError) as caught:
+                call.result()
+            assert "web-1" in " ".join(caught.value.__notes__)
+        else:
+            assert call.exception() is None or "web-1" in str(call.exception())
+
+
+@ensurable
 async def test_call_after_one_that_sent_nothing_is_not_delayed(cloud: Cloud) -> None:
     """A create that was refused, or cancelled before it was sent, made nothing to wait for."""
     world = a_world()

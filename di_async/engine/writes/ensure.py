@@ -120,7 +120,13 @@ async def ensure(
     if dry_run:
         return await run.preview()
     async with one_at_a_time(run.key):
-        return await run.ensure()
+        try:
+            return await run.ensure()
+        except BaseException as error:
+            for lost in run.unknown[-1:]:
+                if error is not lost:  # raised while this was looked up
+                    error.add_note(str(lost))
+            raise
 
 
 class _Present(Struct, Generic[R], frozen=True):
@@ -144,6 +150,8 @@ class _Run(Struct, Generic[R], frozen=True):
     name_until: float
     sent: list[Ensured[R]] = field(default_factory=list)
     """What this call has sent without an answer."""
+    unknown: list[OutcomeUnknownError] = field(default_factory=list)
+    """What is not known of what it has sent."""
     logged: set[tuple[str, ...]] = field(default_factory=set)
     """The duplicates that the log has."""
 
@@ -184,6 +192,8 @@ class _Run(Struct, Generic[R], frozen=True):
                 done = await self._bring_up(live, present.duplicates)
             except (ConflictError, NotFoundError, OutcomeUnknownError) as error:
                 # Another call came first, or the response was lost: what exists now decides.
+                if isinstance(error, OutcomeUnknownError):
+                    self.unknown.append(error)
                 if live is None and not await self._appears():
                     raise
                 logger.info("ensure of %s: reading again after: %s", self.target.name, error)
@@ -367,11 +377,9 @@ class _Run(Struct, Generic[R], frozen=True):
 
         It made nothing if nothing is shown two minutes later.
         """
-        found: list[R] = []
-        while not (listed or found):
-            left = at + CREATE_GRACE_S - self.engine.clock.steady()
-            if left <= 0:
-                break
+        now, found = self.engine.clock.steady, list[R]()
+        until = min(at, now()) + CREATE_GRACE_S
+        while not (listed or found) and (left := until - now()) > 0:
             logger.info(
                 "ensure of %s: an earlier create may have made it; looking for %.0f s",
                 self.target.name,
