@@ -16,7 +16,7 @@ from di_async import (
     WaitTimeoutError,
 )
 from di_async.emulator import Lifecycle
-from di_async.engine import ensure as module
+from di_async.engine.writes import ensure as module
 from tests.clouds.ensuring import ENSURABLE, a_body, ensure, named
 from tests.clouds.support import CREATE_S, DELETE_S, VIRTUAL, Cloud, a_world, now
 
