@@ -307,7 +307,7 @@ async def test_client_that_leaves_in_the_middle_of_a_request(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}")[:-12]])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"{}", mtime=0)[:-12]])
 async def test_a_body_that_cannot_be_decompressed(emu: Emulator, body: bytes) -> None:
     """It is 400, and the server goes on."""
     async with client(emu) as session:
