@@ -130,7 +130,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup() -> None:
     """Forget what `ensure` created in earlier tests, whose accounts had the same name."""
-    ensure = sys.modules.get("di_async.engine.ensure")
+    ensure = sys.modules.get("di_async.engine.writes.ensure")
     if ensure is not None:
         ensure._created.clear()  # noqa: SLF001 - the memory of the process
 
