@@ -37,6 +37,13 @@ def test_first_read_locates_and_reports_every_watched_row() -> None:
     assert made.page_count == 1
 
 
+def test_rows_that_are_not_watched_are_left_out() -> None:
+    """The rows after them count."""
+    made = index("b")
+    assert read(made, 1, "a", "b", "c").changed == [(1, "b")]
+    assert list(made.ids_on(1)) == ["b"]
+
+
 def test_equal_rows_are_unchanged() -> None:
     """A row with the same fingerprint on the same page is unchanged."""
     made = index("a", "b")

@@ -264,6 +264,22 @@ async def test_nothing_is_found_only_after_several_reads() -> None:
     assert api.times == [0, 0.5, 2.5, 7.5]
 
 
+@pytest.mark.parametrize(
+    ("until", "times"),
+    [
+        (108, [100, 100.5, 102.5, 107.5, 108]),
+        (130, [100, 100.5, 102.5, 107.5, 122.5, 130]),
+        (900, [100, 100.5, 102.5, 107.5, *(122.5 + 15 * n for n in range(7)), 220]),
+    ],
+)
+async def test_it_is_looked_for_until_a_time(until: float, times: list[float]) -> None:
+    """Every 15 s, and for two minutes at most."""
+    await asyncio.sleep(100)
+    api = target(*[[]] * len(times))
+    assert await find_made(api, "n", until) == []
+    assert api.times == times
+
+
 async def test_a_read_that_succeeds_is_enough() -> None:
     """Failures beside it are logged only."""
     assert await find_made(target(BROKEN, [], BROKEN, BROKEN), "n") == []
