@@ -65,9 +65,9 @@ def test_dirty_row_is_reported_once() -> None:
 
 def test_row_that_is_listed_twice_counts_once() -> None:
     """A row listed twice counts once: pages shift while they are read."""
-    made = index("a")
-    assert read(made, 1, "a", "a") == PageUpdate([(0, "a")], [], moved=True)
-    assert list(made.ids_on(1)) == ["a"]
+    made = index("a", "b")
+    assert read(made, 1, "a", "a", "b") == PageUpdate([(0, "a"), (2, "b")], [], moved=True)
+    assert list(made.ids_on(1)) == ["a", "b"]
 
 
 def test_row_that_moved_to_another_page_is_reported() -> None:
