@@ -271,7 +271,7 @@ class Session:
     ) -> Response:
         """Send a request whose slot is taken, and leave the slot.
 
-        `sent_at` is the present loop time, `now` the server's time.
+        `sent_at` is the current loop time, `now` the server's time.
         """
         sent = False
 

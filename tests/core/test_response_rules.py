@@ -80,7 +80,7 @@ def response(status: int, body: bytes = b"", **headers: str) -> Response:
     ],
 )
 def test_whose_error_it_is(status: int, body: bytes, own: bool) -> None:
-    """429 and 5xx mean "later" whoever sent them; all else needs the API's form."""
+    """429 and 5xx mean "later", also from a gateway; all else needs the API's form."""
     error = read_error(DIALECT, REQUEST, response(status, body), 7.0)
     if own:
         assert error.message == f"the API says {status} at 7"

@@ -235,7 +235,7 @@ async def test_what_is_not_deleted(answer: Any, error: str | None) -> None:
 
 
 async def test_a_read_waits_for_the_budget() -> None:
-    """A 429 with a waiting time is no failure."""
+    """A 429 with a waiting time does not count as a failure."""
     paced = RateLimitError("slow", status=429, retry_after=7.0)
     api = target(paced, ROW, Deletion([GONE]))
     assert await delete_named(api, ROW) is None
