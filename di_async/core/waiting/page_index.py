@@ -6,16 +6,23 @@ nothing, so the schedule reads a missing id by GET.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct, field
 
-__all__ = ["NO_ROW", "PageIndex", "PageUpdate", "RowKey", "make_row_key"]
+if TYPE_CHECKING:
+    from _collections_abc import dict_keys
+
+__all__ = ["NO_ROW", "Ids", "PageIndex", "PageUpdate", "RowKey", "make_row_key"]
+
+Ids: TypeAlias = "dict_keys[str, int | None]"
+"""The watched ids of a page, in row order."""
 
 RowKey = tuple[str, int]
 """A row's id, and a fingerprint that differs when what the row shows differs."""
 NO_ROW: RowKey = ("", 0)
 """The key of a row that is not a resource; such rows are skipped."""
+_NO_IDS: Ids = dict[str, int | None]().keys()
 
 
 def make_row_key(id: Any, shown: Any) -> RowKey:
@@ -103,12 +110,12 @@ class PageIndex:
         """Return the page that showed the id last; None if unknown."""
         return self._page_of.get(id)
 
-    def ids_on(self, number: int) -> Collection[str]:
+    def ids_on(self, number: int) -> Ids:
         """Return the watched ids that a page showed last, in row order."""
         page = self._pages.get(number)
-        return page.shown.keys() if page is not None else ()
+        return _NO_IDS if page is None else page.shown.keys()
 
-    def occupied(self) -> Iterable[tuple[int, Collection[str]]]:
+    def occupied(self) -> Iterable[tuple[int, Ids]]:
         """Return the pages that show watched ids, with those ids."""
         return [(number, page.shown.keys()) for number, page in self._pages.items() if page.shown]
 

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from di_async.core.waiting.pacing import (
     plan_pace,
     read_interval,
 )
-from di_async.core.waiting.page_index import PageIndex, RowKey
+from di_async.core.waiting.page_index import Ids, PageIndex, RowKey
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.core.waiting.region_choice import RegionChoice
 from di_async.core.waiting.resume_token import ResourceRef
@@ -256,7 +256,7 @@ class PollSchedule(Generic[T]):
             self._index.relocate(entry.id)
             self._replan = True
         elif self._is_read_alone(entry) and not self._replan:
-            self._schedule_next(entry, self._load(entry, (entry,), now), now)
+            self._schedule_next(entry, self._load(entry, 1, entry, entry, now), now)
 
     def _is_read_alone(self, entry: PollEntry[T]) -> bool:
         """Return whether the entry is scheduled by itself and not with its list page."""
@@ -523,30 +523,30 @@ class PollSchedule(Generic[T]):
         if len(unlocated) > len(to_send or search) > 0:
             if to_send:
                 self._search.paced_from = min(entry.paced_from for entry in unlocated)
-                yield self._search, self._load(self._search, unlocated, now)
+                ends = unlocated[0], unlocated[-1]
+                yield self._search, self._load(self._search, len(unlocated), *ends, now)
         else:
             by_get += unlocated
         for entry in by_get:
-            yield entry, self._load(entry, (entry,), now)
+            yield entry, self._load(entry, 1, entry, entry, now)
 
-    def _load_of_page(
-        self, number: int, ids: Collection[str], now: float
-    ) -> tuple[ReadUnit, PendingLoad]:
+    def _load_of_page(self, number: int, ids: Ids, now: float) -> tuple[ReadUnit, PendingLoad]:
         """Return the unit that shows these ids, with its load: the page, or an id that is alone."""
-        entries = [self._listed[id] for id in ids]
-        unit = self._page(number) if len(ids) > 1 else entries[0]
-        return unit, self._load(unit, entries, now)
+        first, last = self._listed[next(iter(ids))], self._listed[next(reversed(ids))]
+        unit = self._page(number) if len(ids) > 1 else first
+        return unit, self._load(unit, len(ids), first, last, now)
 
-    def _load(self, unit: ReadUnit, entries: Sequence[PollEntry[T]], now: float) -> PendingLoad:
+    def _load(
+        self, unit: ReadUnit, count: int, first: PollEntry[T], last: PollEntry[T], now: float
+    ) -> PendingLoad:
         """Return a unit's load, estimated from the first and the last of its entries."""
-        first, last = entries[0], entries[-1]
         distribution = self._distribution(first.duration_key)
         same = last.duration_key == first.duration_key
         if not same and self._distribution(last.duration_key) is None:
             distribution = None
         ages = (now - first.started_at, now - last.started_at)
         return PendingLoad(
-            len(entries),
+            count,
             max(*ages, 0.0),
             max(min(ages), 0.0),
             distribution,
