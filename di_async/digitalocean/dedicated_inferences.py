@@ -48,7 +48,7 @@ from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.log import Log
-from di_async.engine.read_listed import read_listed
+from di_async.engine.reading import read_listed
 from di_async.engine.waiting.change import Change
 from di_async.engine.writes.deletion import delete, delete_at_once
 from di_async.engine.writes.ensure import Ensured, EnsureTarget, ensure

@@ -20,7 +20,7 @@ from di_async.core.validation import check_value, whole_number
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.listing import Listing
-from di_async.engine.read_listed import read_listed
+from di_async.engine.reading import read_listed
 from di_async.engine.waiting.change import Change
 from di_async.engine.writes.ensure import Ensured, EnsureTarget, ensure
 from di_async.engine.writes.lost_writes import (

@@ -7,12 +7,12 @@ uncertain match is never adopted, because the caller may delete the resource of 
 
 import builtins
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 
 from di_async.core.errors import (
-    ClientClosedError,
     ConflictError,
     DecodeError,
     DeploymentFailedError,
@@ -30,6 +30,7 @@ from di_async.core.waiting.observation import Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.log import Log
+from di_async.engine.reading import read_after
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
@@ -201,13 +202,9 @@ class ZoneResources(ResourceApi[R]):
         self, operation: Operation | None, name: str, window: Callable[[], CallWindow]
     ) -> _CreateProgress:
         if operation is not None and operation.id:
-            try:
-                operation = await self._requests.operation(operation.id)
-            except ClientClosedError:
-                raise
-            except DIError as error:
-                logger.info("reading operation %s failed: %s", operation.id, error)
-                operation = None
+            what, get = f"reading operation {operation.id}", self._requests.operation
+            answer = await read_after(0, what, partial(get, operation.id))
+            operation = None if isinstance(answer, DIError) else answer
         if operation is not None and (
             _created_id(operation) or operation_phase(operation) is Phase.FAILED
         ):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
@@ -23,8 +24,8 @@ from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.engine.concurrency import cancellation_behind, with_budget
 from di_async.engine.deployments.deployable import Deployable, Named
 from di_async.engine.log import Log
+from di_async.engine.reading import LOOKUP_DELAYS_S, read_after
 from di_async.engine.waiting.change import Change
-from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 
 __all__ = [
     "CLEANUP_TIMEOUT_S",
@@ -220,18 +221,14 @@ async def find_made(target: Deployable[Any], name: str, until: float | None = No
     failed: DIError | None = None
     was_read = False
     for seconds in chain((0.0, *LOOKUP_DELAYS_S), repeat(_LOOK_AGAIN_S)):
-        await asyncio.sleep(min(seconds, max(0.0, until - now())))
-        try:
-            found = await target.find_named(name)
-        except ClientClosedError:
-            raise
-        except DIError as error:
-            logger.info("looking for %s failed: %s", name, error)
-            failed = error
+        pause = min(seconds, max(0.0, until - now()))
+        found = await read_after(pause, f"looking for {name}", partial(target.find_named, name))
+        if isinstance(found, DIError):
+            failed = found
+        elif found:
+            return [one.id for one in found]
         else:
             was_read = True
-            if found:
-                return [one.id for one in found]
         if now() >= until:
             break
     if failed is not None and not was_read:

@@ -5,14 +5,13 @@ the DELETE is sent again while the resource exists, or may exist. Where its id i
 read shows may have been created since by others: that is left alone.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
-from di_async.core.errors import ClientClosedError, DIError, NotFoundError, OutcomeUnknownError
+from di_async.core.errors import DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority, Request
 from di_async.core.moment import Moment
 from di_async.core.responses import no_content
@@ -22,11 +21,11 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
+from di_async.engine.reading import LOOKUP_DELAYS_S, read_after
 from di_async.engine.waiting.change import Change
 from di_async.engine.writes.cut_off import report_if_cut_off
 from di_async.engine.writes.lost_writes import (
     AMBIGUOUS_ERRORS,
-    LOOKUP_DELAYS_S,
     AcceptedWrite,
     backoff,
 )
@@ -195,7 +194,9 @@ async def delete_at_once(
                     raise  # nothing but this 404 was answered, or nothing was sent
                 if not (request.repeatable or missing):
                     await backoff(engine, attempt)
-                found = await _find_after(error, find)
+                found = await read_after(0, "reading after the DELETE", find)
+                if isinstance(found, DIError):
+                    raise
                 if found is None or (
                     request.by_name and created_since(engine, request, began, found)
                 ):
@@ -213,16 +214,6 @@ async def delete_at_once(
                 return
 
 
-async def _find_after(error: DIError, find: Callable[[], Awaitable[object]]) -> object:
-    """Return what a read after a DELETE finds; raise the error of the DELETE if it fails."""
-    try:
-        return await find()
-    except ClientClosedError:
-        raise
-    except DIError:
-        raise error from None
-
-
 class _Seen(Struct, frozen=True):
     """What a GET shows; nothing at all if it failed."""
 
@@ -233,28 +224,20 @@ class _Seen(Struct, frozen=True):
 
 async def _read(adapter: ResourceAdapter[Any], id: str, delays: Sequence[float]) -> _Seen:
     """Return what the first GET that is answered shows; each is sent after its delay."""
-    seen = _Seen()
+
+    async def get() -> _Seen:
+        try:
+            resource = await adapter.get(ResourceRef(adapter.kind, id), Priority.READ, CallRecord())
+        except NotFoundError:
+            return _Seen(missing=True)
+        observation = adapter.observe(resource, Expectation(action=Action.DELETE, accepted_at=0.0))
+        return _Seen(deleting=observation.phase is Phase.DELETING, resource=resource)
+
     for seconds in delays:
-        await asyncio.sleep(seconds)
-        seen = await _read_once(adapter, id)
-        if seen.missing or seen.resource is not None:
-            break
-    return seen
-
-
-async def _read_once(adapter: ResourceAdapter[Any], id: str) -> _Seen:
-    ref = ResourceRef(adapter.kind, id)
-    try:
-        resource = await adapter.get(ref, Priority.READ, CallRecord())
-    except NotFoundError:
-        return _Seen(missing=True)
-    except ClientClosedError:
-        raise
-    except DIError as error:
-        logger.info("reading %s failed: %s", id, error)
-        return _Seen()
-    observation = adapter.observe(resource, Expectation(action=Action.DELETE, accepted_at=0.0))
-    return _Seen(deleting=observation.phase is Phase.DELETING, resource=resource)
+        seen = await read_after(seconds, f"reading {id}", get)
+        if not isinstance(seen, DIError):
+            return seen
+    return _Seen()
 
 
 def _change(

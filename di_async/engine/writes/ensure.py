@@ -11,7 +11,6 @@ from msgspec import Struct, field
 from di_async.core.differences import Difference, check_mutable
 from di_async.core.errors import (
     APIError,
-    ClientClosedError,
     ConflictError,
     DIError,
     NotFoundError,
@@ -25,10 +24,10 @@ from di_async.core.waiting.observation import Action, Expectation, Observation, 
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
+from di_async.engine.reading import LOOKUP_DELAYS_S, read_after
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.engine.writes.cut_off import may_have_written, report_if_cut_off
-from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 from di_async.engine.writes.one_at_a_time import one_at_a_time
 
 __all__ = ["DUPLICATES", "EnsureTarget", "Ensured", "ensure"]
@@ -237,15 +236,8 @@ class _Run(Struct, Generic[R], frozen=True):
     async def _appears(self) -> bool:
         """Return whether a resource of the name is there, or comes soon: lists lag."""
         for pause in _APPEARS_AFTER_S:
-            await asyncio.sleep(pause)
-            try:
-                found = await self.target.find()
-            except ClientClosedError:
-                raise
-            except DIError as error:
-                logger.info("looking up %s failed: %s", self.target.name, error)
-                continue
-            if found:
+            found = await read_after(pause, f"looking up {self.target.name}", self.target.find)
+            if found and not isinstance(found, DIError):
                 return not all(map(self._is_leaving, found))
         return False
 

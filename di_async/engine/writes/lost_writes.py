@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from di_async.core.errors import (
     APIError,
-    ClientClosedError,
     ConflictError,
     ConnectError,
     DecodeError,
@@ -35,12 +34,12 @@ from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
+from di_async.engine.reading import LOOKUP_DELAYS_S, read_after
 from di_async.engine.writes.cut_off import report_if_cut_off
 from di_async.engine.writes.retried_create import FirstAttempt, candidate_ids, find_earlier_attempt
 
 __all__ = [
     "AMBIGUOUS_ERRORS",
-    "LOOKUP_DELAYS_S",
     "READ_FIRST",
     "AcceptedWrite",
     "backoff",
@@ -55,9 +54,6 @@ logger = Log("di_async")
 
 AMBIGUOUS_ERRORS = (TransportError, ServerError, DecodeError)
 """After these the request may have been processed."""
-LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
-"""Seconds before each read after a lost response: reads lag behind writes."""
-
 READ_FIRST = "Read it before writing to it again"
 
 R = TypeVar("R")
@@ -168,14 +164,10 @@ async def _read_outcome(
     """Read until `accepted` returns a result; return it, and the last read."""
     state: S | None = None
     for seconds in LOOKUP_DELAYS_S:
-        await asyncio.sleep(seconds)
-        try:
-            state = await read()
-        except ClientClosedError:
-            raise
-        except DIError as error:
-            logger.info("reading after the %s failed: %s", write, error)
+        seen = await read_after(seconds, f"reading after the {write}", read)
+        if isinstance(seen, DIError):
             continue
+        state = seen
         result = accepted(state)
         if result is not None or one_read:
             return result, state

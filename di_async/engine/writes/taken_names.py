@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from di_async.core.errors import ClientClosedError, ConflictError, DIError
+from di_async.core.errors import ConflictError, DIError
 from di_async.core.seconds import checked_seconds
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
+from di_async.engine.reading import read_after
 
 __all__ = ["create_when_free"]
 
@@ -62,8 +63,9 @@ async def create_when_free(
         left = give_up_at - engine.clock.now()
         if left <= 0:
             raise taken
-        found = await _find_or_none(name, find)
-        alive = alive + 1 if any(not is_leaving(one) for one in found or ()) else 0
+        read = await read_after(0, f"looking up {name}", find)
+        found = () if isinstance(read, DIError) else read
+        alive = alive + 1 if any(not is_leaving(one) for one in found) else 0
         if alive >= _ALIVE_READS:
             raise taken
         logger.info("the name %s is still taken; %.0f s left to wait for it", name, left)
@@ -71,16 +73,3 @@ async def create_when_free(
         pause = min(pause * _GROWTH, max(_LONGEST_S, engine.polling.target_lag))
         if not found or engine.clock.now() >= give_up_at:
             taken = None  # nothing holds it visibly, or this is the last try
-
-
-async def _find_or_none(
-    name: str, find: Callable[[], Awaitable[Sequence[R]]]
-) -> Sequence[R] | None:
-    """Return everything of a name; None if reading failed."""
-    try:
-        return await find()
-    except ClientClosedError:
-        raise
-    except DIError as error:
-        logger.info("looking up %s failed: %s", name, error)
-        return None

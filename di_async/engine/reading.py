@@ -1,23 +1,40 @@
-"""Read by GET what a list has shown."""
+"""Reads around a write: they lag behind it, and one that fails decides nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from di_async.core.errors import DecodeError, NotFoundError
+from di_async.core.errors import ClientClosedError, DecodeError, DIError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.server_clock import CLOCK_SKEW_S
 from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.resource_adapter import ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
-from di_async.engine.writes.lost_writes import LOOKUP_DELAYS_S
 
-__all__ = ["read_listed"]
+__all__ = ["LOOKUP_DELAYS_S", "read_after", "read_listed"]
 
 logger = Log("di_async")
 
 R = TypeVar("R")
+
+LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
+"""Seconds before each read after a lost response: reads lag behind writes."""
+
+
+async def read_after(seconds: float, what: str, read: Callable[[], Awaitable[R]]) -> R | DIError:
+    """Return what a read shows after a pause; if it fails, log that, and return its error.
+
+    `what` begins the log's message, such as "looking up web". That of a closed client is raised.
+    """
+    await asyncio.sleep(seconds)
+    try:
+        return await read()
+    except ClientClosedError:
+        raise
+    except DIError as error:
+        logger.info("%s failed: %s", what, error)
+        return error
 
 
 async def read_listed(
