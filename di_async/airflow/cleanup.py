@@ -110,5 +110,5 @@ async def _age(target: Deployable[Any], id: str, first: datetime | None) -> Age:
         return Age.BEFORE
     if first is None:
         return Age.UNKNOWN
-    window = target.engine.attempt_window(target.request(), first.timestamp())
+    window = target.engine.attempt_window(target.request, first.timestamp())
     return window.age(resource.created_at)

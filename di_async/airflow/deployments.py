@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from di_async.core.errors import DIError, InvalidInputError, WaitError
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import NO_EXPECTATION, Observation, Phase
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.digitalocean import lifecycle as digitalocean
 from di_async.digitalocean.adapter import DedicatedInferenceAdapter
@@ -77,7 +77,7 @@ def api_of(client: Client, zone: str | None = None) -> DeployableApi[Any]:
 def phase_of(client: Client, resource: Any) -> Phase:
     """Return what a deployment's status means, as a read shows it."""
     observe = _OBSERVE[getattr(client, "provider", "")]
-    seen: Observation = observe(resource, Expectation(action=Action.ACTIVE, accepted_at=0.0))
+    seen: Observation = observe(resource, NO_EXPECTATION)
     return seen.phase
 
 

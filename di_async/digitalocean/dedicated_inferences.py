@@ -463,7 +463,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
 
     def deployable(self) -> DedicatedInferenceDeployable:
         """Return the instances as generic code sees them. No I/O."""
-        return DedicatedInferenceDeployable(self._engine, self)
+        return DedicatedInferenceDeployable(self._engine, ENDPOINTS["list"].request(), self)
 
     # -- helpers ------------------------------------------------------------------------------
 

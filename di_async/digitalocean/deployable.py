@@ -7,10 +7,8 @@ from attrs import evolve, frozen
 
 from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
-from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice
 from di_async.core.serving import ConnectOptions
-from di_async.digitalocean.api import ENDPOINTS
 from di_async.digitalocean.models import DedicatedInference
 from di_async.digitalocean.placement import (
     accelerators_of,
@@ -124,10 +122,6 @@ class DedicatedInferenceDeployable(Deployable[DedicatedInference]):
         if isinstance(error, DeploymentFailedError):
             return FailureKind.UNEXPLAINED
         return explain(error, input_words=_FIELDS)
-
-    def request(self) -> Request:
-        """Return a request of this API."""
-        return ENDPOINTS["list"].request()
 
 
 def _named(found: DedicatedInference, name: str = "") -> Named:

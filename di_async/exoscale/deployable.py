@@ -1,20 +1,21 @@
 """Deployments as generic code sees them: temporary deployments and tries in many zones."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DIError
-from di_async.core.http import Request
 from di_async.core.pricing import Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
+from di_async.exoscale.placement import places_with_model, unpriced_reason
 from di_async.exoscale.serving import check_connect
 from di_async.exoscale.spec import DeploymentSpec, complete_spec
+from di_async.exoscale.zone_requests import ZoneRequests
 
 if TYPE_CHECKING:
     from di_async.exoscale.deployments import Deployments
@@ -30,10 +31,8 @@ class ExoscaleDeployable(Deployable[Deployment]):
 
     api: "Deployments"
     zone: str
+    requests: ZoneRequests
     in_zone: "Callable[[str], ExoscaleDeployable]"
-    any_request: Request
-    read_problem: Callable[[DeploymentSpec], Awaitable[str | None]]
-    read_places: Callable[[DeploymentSpec], Awaitable[Sequence[Placement[DeploymentSpec]]]]
     noun = "deployment"
 
     def complete(self, spec: Any) -> DeploymentSpec:
@@ -71,7 +70,7 @@ class ExoscaleDeployable(Deployable[Deployment]):
 
         Zones that could not be read have a reason.
         """
-        return await self.read_places(complete_spec(spec))
+        return await places_with_model(self.requests, complete_spec(spec))
 
     def in_region(self, region: str) -> "ExoscaleDeployable":
         """Return the deployments of a zone."""
@@ -92,15 +91,11 @@ class ExoscaleDeployable(Deployable[Deployment]):
 
     async def offer_problem(self, spec: Any) -> str | None:
         """Return whether the zone lacks the GPU family."""
-        return await self.read_problem(complete_spec(spec))
+        return await unpriced_reason(self.requests, complete_spec(spec))
 
     def explain(self, error: DIError) -> FailureKind:
         """Return what a failure means."""
         return explain(error, capacity=_CAPACITY)
-
-    def request(self) -> Request:
-        """Return a request of this zone."""
-        return self.any_request
 
     def _named(self, found: Deployment) -> Named:
         return Named(found.id, found.name or "", self.zone, found)

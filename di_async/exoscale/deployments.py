@@ -39,7 +39,7 @@ from di_async.exoscale.lifecycle import (
     was_accepted,
 )
 from di_async.exoscale.models import Deployment, LogEntry, Operation
-from di_async.exoscale.placement import find_places, places_with_model, unpriced_reason
+from di_async.exoscale.placement import find_places
 from di_async.exoscale.serving import reveal_api_key
 from di_async.exoscale.spec import (
     DeploymentSpec,
@@ -307,15 +307,8 @@ class Deployments(ZoneResources[Deployment], DeployableApi[Deployment]):
         def in_zone(zone: str) -> ExoscaleDeployable:
             return Deployments(requests.in_zone(zone)).deployable()
 
-        return ExoscaleDeployable(
-            requests.engine,
-            self,
-            requests.zone,
-            in_zone,
-            requests.request("list_deployments"),
-            partial(unpriced_reason, requests),
-            partial(places_with_model, requests),
-        )
+        request = requests.request("list_deployments")
+        return ExoscaleDeployable(requests.engine, request, self, requests.zone, requests, in_zone)
 
     # -- update and scale ---------------------------------------------------------------------
 

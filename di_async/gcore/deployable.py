@@ -7,7 +7,6 @@ from attrs import frozen
 
 from di_async.core.capacity import FailureKind, explain
 from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
-from di_async.core.http import Request
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.core.text_input import is_id_number
@@ -32,7 +31,6 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
 
     api: "InferenceDeployments"
     complete_fields: Callable[[Any], Json]
-    any_request: Request
     noun = "inference deployment"
     longest_name = 30
 
@@ -130,10 +128,6 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
         if isinstance(error, DeploymentFailedError) and _in_task(error):
             return FailureKind.CAPACITY
         return explain(error, capacity=_CAPACITY)
-
-    def request(self) -> Request:
-        """Return a request of this API."""
-        return self.any_request
 
 
 def _in_task(error: DeploymentFailedError) -> bool:

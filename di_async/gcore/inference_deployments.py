@@ -370,7 +370,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     def deployable(self) -> GcoreDeployable:
         """Return the deployments as generic code sees them. No I/O."""
         complete = lambda spec: checked(InferenceDeploymentSpec, self._fields(spec))  # noqa: E731
-        return GcoreDeployable(self._engine, self, complete, self._request("list"))
+        return GcoreDeployable(self._engine, self._request("list"), self, complete)
 
     def _fields(self, spec: SpecLike) -> dict[str, Any]:
         """Return the request fields in a spec, whose project must be the client's."""

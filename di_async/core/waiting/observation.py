@@ -15,6 +15,7 @@ from msgspec import Struct
 from di_async.core.redaction import redact_reason
 
 __all__ = [
+    "NO_EXPECTATION",
     "NO_VERSION",
     "Action",
     "DurationKey",
@@ -146,6 +147,10 @@ class Expectation:
     deleted_at: datetime | None = None
     """Of a delete by name: a time by the provider's clock at which it had certainly been accepted.
     What was created later is another resource."""
+
+
+NO_EXPECTATION = Expectation(action=Action.PREDICATE, accepted_at=0.0)
+"""For reads that judge no change, but only what a resource shows."""
 
 
 class ReadFound(Struct, frozen=True, kw_only=True):

@@ -64,6 +64,8 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     """The deployments of one account, or of one zone, as generic code sees them."""
 
     engine: Engine
+    request: Request
+    """Any request of this API: it says whose clock counts."""
     api: DeploymentCalls[R]
     noun: ClassVar[str]
     """For messages: "dedicated inference"."""
@@ -166,17 +168,13 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     def explain(self, error: DIError) -> FailureKind:
         """Return what a failed create or wait means for other places."""
 
-    @abstractmethod
-    def request(self) -> Request:
-        """Return any request of this API: it says whose clock counts."""
-
     def server_time(self) -> float:
         """Return the time by the provider's clock, in epoch seconds."""
-        return self.engine.running.session.server_time(self.request())
+        return self.engine.running.session.server_time(self.request)
 
     def knows_time(self) -> bool:
         """Return whether an answer has shown the provider's clock."""
-        return self.engine.running.session.knows_time(self.request())
+        return self.engine.running.session.knows_time(self.request)
 
 
 async def collect_rows(listing: Listing[R], on_unreadable: OnUnreadable | None) -> Sequence[R]:

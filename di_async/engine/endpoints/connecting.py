@@ -31,7 +31,7 @@ from di_async.core.serving import (
     pauses,
 )
 from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
-from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.observation import NO_EXPECTATION, Action, Phase
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.concurrency import cancellation_behind
 from di_async.engine.endpoints.serving import Probe, ServingEndpoint, checked_probe
@@ -253,8 +253,7 @@ class _StateCheck:
         except NotFoundError:
             return Vanished(never_seen=False)
         tracker.adapter.check_serving(found)
-        expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
-        leaving = tracker.adapter.observe(found, expectation).phase is Phase.DELETING
+        leaving = tracker.adapter.observe(found, NO_EXPECTATION).phase is Phase.DELETING
         return Superseded("it is being deleted") if leaving else None
 
 

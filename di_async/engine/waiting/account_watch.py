@@ -32,9 +32,9 @@ from di_async.core.redaction import masked_reason
 from di_async.core.waiting.events import StatusChange
 from di_async.core.waiting.evidence import CREATE_GRACE_S, OVERRULING_SPAN_S
 from di_async.core.waiting.observation import (
+    NO_EXPECTATION,
     NO_VERSION,
     Action,
-    Expectation,
     Observation,
     ResourceVersion,
 )
@@ -59,7 +59,6 @@ _MAX_IN_FLIGHT = 8
 _QUOTA_SHARE = 0.5
 # So many first pages without a usable row are a defect; fewer may come from a gateway.
 _UNUSABLE_PAGES = 3
-_NO_EXPECTATION = Expectation(action=Action.PREDICATE, accepted_at=0.0)
 
 
 class SweepRead(Struct, frozen=True):
@@ -255,7 +254,7 @@ class AccountSweep:
         elif isinstance(answer, Exception):
             logger.info("watch: %s; trying again with the next round", answer)
         else:
-            seen = self.adapter.observe(answer, _NO_EXPECTATION)
+            seen = self.adapter.observe(answer, NO_EXPECTATION)
             self._learn(id, answer, seen, 0, "get")
         self._current.in_flight -= 1
         self._finish_round()
@@ -326,7 +325,7 @@ class AccountSweep:
         except DIError as error:
             logger.warning("watch: a list row is left out: %s", error)
         else:
-            seen = self.adapter.observe_row(resource, row, _NO_EXPECTATION)
+            seen = self.adapter.observe_row(resource, row, NO_EXPECTATION)
             self._learn(id, resource, seen, fingerprint, "list")
 
     def _learn(

@@ -16,7 +16,7 @@ from di_async.core.http import Priority, Request
 from di_async.core.moment import Moment
 from di_async.core.responses import no_content
 from di_async.core.waiting.evidence import accepted_delete_grace
-from di_async.core.waiting.observation import Action, Expectation, Phase
+from di_async.core.waiting.observation import NO_EXPECTATION, Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.engine import Engine
@@ -230,8 +230,8 @@ async def _read(adapter: ResourceAdapter[Any], id: str, delays: Sequence[float])
             resource = await adapter.get(ResourceRef(adapter.kind, id), Priority.READ, CallRecord())
         except NotFoundError:
             return _Seen(missing=True)
-        observation = adapter.observe(resource, Expectation(action=Action.DELETE, accepted_at=0.0))
-        return _Seen(deleting=observation.phase is Phase.DELETING, resource=resource)
+        deleting = adapter.observe(resource, NO_EXPECTATION).phase is Phase.DELETING
+        return _Seen(deleting=deleting, resource=resource)
 
     for seconds in delays:
         seen = await read_after(seconds, f"reading {id}", get)

@@ -20,7 +20,7 @@ from di_async.core.errors import (
 )
 from di_async.core.seconds import checked_seconds
 from di_async.core.waiting.evidence import CREATE_GRACE_S
-from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
+from di_async.core.waiting.observation import NO_EXPECTATION, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
@@ -394,8 +394,7 @@ class _Run(Struct, Generic[R], frozen=True):
         return seen.phase is Phase.READY and seen.complete
 
     def _observe(self, found: R) -> Observation:
-        expectation = Expectation(action=Action.ACTIVE, accepted_at=0.0)
-        return self.adapter.observe(found, expectation)
+        return self.adapter.observe(found, NO_EXPECTATION)
 
 
 def _lines(differences: Sequence[Difference]) -> tuple[str, ...]:
