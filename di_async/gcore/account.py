@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from di_async.core.errors import InvalidInputError, NotFoundError
+from di_async.core.errors import InvalidInputError
 from di_async.core.http import Request
 from di_async.core.pagination import check_page_size, rows_under, with_rows
 from di_async.core.responses import no_content, own_id, resource_body
@@ -23,7 +23,7 @@ from di_async.engine.listing import Listing
 from di_async.engine.writes.create_once import create_once
 from di_async.engine.writes.cut_off import report_if_cut_off
 from di_async.engine.writes.deletion import delete_at_once
-from di_async.gcore.api import ACCOUNT, MAX_PAGE, TASK, read_page
+from di_async.gcore.api import ACCOUNT, MAX_PAGE, TASK, find_named, read_page
 from di_async.gcore.models import (
     CODEC,
     APIKey,
@@ -110,10 +110,7 @@ class AccountApi(ClearsFrames):
         """
 
         async def find() -> object:
-            try:
-                return await get(name)
-            except NotFoundError:
-                return None
+            return next(iter(await find_named(get, name)), None)
 
         await delete_at_once(self._engine, request, find, _story(request, name))
 
@@ -157,15 +154,9 @@ class APIKeys(AccountApi):
             self._in_project("create_api_key", json=body),
             f"API key {name!r}",
             accept=lambda answer: CODEC.structure(resource_body(answer, "name"), APIKey),
-            find=partial(self._find, name),
+            find=partial(find_named, self.get, name),
             one_time_value=True,
         )
-
-    async def _find(self, name: str) -> builtins.list[APIKey]:
-        try:
-            return [await self.get(name)]
-        except NotFoundError:
-            return []
 
     async def update(self, name: str, *, description: str | None) -> APIKey:
         """Change a key's description and return the key. Nothing else of it can change."""

@@ -7,11 +7,11 @@ https://gcore.com/docs/developer-tools/rest-api (authentication, error-handling,
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from di_async.core.errors import APIError, ConflictError, api_error
+from di_async.core.errors import APIError, ConflictError, NotFoundError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import read_hold, retry_after
 from di_async.core.pagination import Page, read_total, rows_under
@@ -32,10 +32,13 @@ __all__ = [
     "TASK",
     "FetchRows",
     "GcoreDialect",
+    "find_named",
     "in_region",
     "read_page",
     "read_rows",
 ]
+
+T = TypeVar("T")
 
 # --- endpoints -------------------------------------------------------------------------------
 
@@ -241,6 +244,14 @@ async def read_page(fetch: FetchRows, number: int, size: int, *, key: str = "id"
     more = "more" if count is None and len(rows) >= size else None
     last = None if count is None else max(1, -(-count // size))
     return Page(rows=tuple(rows), total=count, next=more, last=last)
+
+
+async def find_named(get: Callable[[str], Awaitable[T]], name: str) -> list[T]:
+    """Return what has a unique name as `get` shows it, or nothing."""
+    try:
+        return [await get(name)]
+    except NotFoundError:
+        return []
 
 
 def in_region(page: Page, region: str | None) -> Page:

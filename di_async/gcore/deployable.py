@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from di_async.core.capacity import FailureKind, explain
-from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError, NotFoundError
+from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputError
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.core.text_input import is_id_number
 from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.gcore.api import find_named
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
 from di_async.gcore.serving import check_connect
@@ -94,10 +95,7 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
 
     async def find_named(self, name: str) -> Sequence[Named]:
         """Return the deployment of that name, if there is one."""
-        try:
-            return (await self.read(name),)
-        except NotFoundError:
-            return ()
+        return await find_named(self.read, name)
 
     async def list_named(self, on_unreadable: OnUnreadable | None = None) -> Sequence[Named]:
         """Return all deployments of the project."""

@@ -39,7 +39,7 @@ from di_async.engine.writes.lost_writes import (
     unknown_write,
 )
 from di_async.gcore.adapter import InferenceAdapter
-from di_async.gcore.api import MAX_PAGE, read_page
+from di_async.gcore.api import MAX_PAGE, find_named, read_page
 from di_async.gcore.desired_state import (
     DesiredState,
     digest_secrets,
@@ -228,10 +228,8 @@ class InferenceApi(ResourceApi[R]):
             )
 
     async def _is_deleting(self, id: str) -> bool:
-        try:
-            return is_deleting(await self.get(id))
-        except NotFoundError:
-            return True
+        """Return whether it is being deleted, or gone."""
+        return all(map(is_deleting, await find_named(self.get, id)))
 
     def _tasks(self, body: Any, id: str) -> Sequence[ResourceRef]:
         """Return the tasks of a delete, if its answer shows them; a 404 proves the deletion."""

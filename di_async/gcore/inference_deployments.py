@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from di_async.core.differences import Difference
-from di_async.core.errors import DecodeError, InvalidInputError, NotFoundError
+from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.http import Priority, Request
 from di_async.core.pagination import rows_under
 from di_async.core.pricing import HourlyPrice, MaxHourly, Placement, ranked
@@ -28,7 +28,7 @@ from di_async.engine.writes.retried_create import first_attempt
 from di_async.engine.writes.taken_names import create_when_free
 from di_async.gcore.account import project_of
 from di_async.gcore.adapter import InferenceAdapter
-from di_async.gcore.api import DEPLOYMENTS, read_rows
+from di_async.gcore.api import DEPLOYMENTS, find_named, read_rows
 from di_async.gcore.deployable import GcoreDeployable
 from di_async.gcore.desired_state import DesiredState, desired_state, differences
 from di_async.gcore.inference import InferenceApi, PlannedWrite, candidate
@@ -134,7 +134,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         check_price = self._price_check(body, max_hourly, allow_unknown_price)
         await check_price()
         name: str = body["name"]
-        find, request = partial(self._find, name), self._request("create", json=body)
+        find, request = partial(find_named, self.get, name), self._request("create", json=body)
         create = partial(
             create_by_name,
             self._engine,
@@ -206,7 +206,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
 
         target = EnsureTarget(
             name=name,
-            find=partial(self._find, name),
+            find=partial(find_named, self.get, name),
             compare=compare,
             create=create,
             update=update,
@@ -252,12 +252,6 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
     ) -> Change[InferenceDeployment]:
         answer = self._accepted(resource_body(body), name)
         return self._created(name, answer, place=place, write=request)
-
-    async def _find(self, name: str) -> builtins.list[InferenceDeployment]:
-        try:
-            return [await self.get(name)]
-        except NotFoundError:
-            return []
 
     def _adopted(
         self, name: str, request: Request, found: InferenceDeployment
