@@ -1,13 +1,17 @@
-"""What the engine expects of a network and of a provider's API, as protocols."""
+"""What the engine expects of a network and of a provider's API, and a scan, as protocols."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from di_async.core.errors import APIError
+from di_async.core.errors import APIError, DIError
 from di_async.core.http import Request, Response
+from di_async.core.inventory import GPURow, InventoryRow, ListedRows
 from di_async.core.rate_limit import RateLimitInfo
 
-__all__ = ["ApiDialect", "Transport"]
+__all__ = ["ApiDialect", "OnPage", "Scanner", "Transport"]
+
+OnPage = Callable[[int, int | None], object]
+"""Takes how many rows of a list were read, and of how many; None if that is not known."""
 
 
 class Transport(Protocol):
@@ -68,3 +72,34 @@ class ApiDialect(Protocol):
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
         """Return what a response says about the quota, at this epoch time."""
         ...
+
+
+class Scanner(Protocol):
+    """Lists and reads one client's instances. Providers subclass this."""
+
+    async def regions(self) -> Sequence[str | None]:
+        """Return the regions that need a list each; only None where one list covers all."""
+        return (None,)
+
+    async def list(self, region: str | None, on_page: OnPage) -> ListedRows:
+        """Return all instances, or those of a region; `on_page` reports progress."""
+        ...
+
+    async def get(self, id: str) -> InventoryRow:
+        """Return one instance in full."""
+        ...
+
+    async def gpus(self, id: str) -> tuple[GPURow, ...]:
+        """Return the accelerators that an instance uses; none where the API does not list them."""
+        return ()
+
+    async def fill_prices(self) -> None:
+        """Read the price list of accelerators, where there is one; runs beside `list`."""
+        return
+
+    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
+        """Read prices that depend on the rows found: never one request for each row.
+
+        Returns the errors of prices that could not be read.
+        """
+        return ()

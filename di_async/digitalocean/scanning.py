@@ -4,7 +4,6 @@ msgspec decodes rows straight from the bytes of a page: decoding models would ta
 time. `row_of` returns the same row for a model; a test compares the two.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ import msgspec
 from attrs import frozen
 
 from di_async.core.codec import loads
-from di_async.core.errors import DIError
 from di_async.core.inventory import Accelerators, GPURow, InventoryRow, ListedRows, Prices
 from di_async.core.pagination import Page, read_page
+from di_async.core.protocols import OnPage, Scanner
 from di_async.digitalocean.api import list_rows
 from di_async.digitalocean.lifecycle import failure_reason, has_failed, is_pending
 from di_async.digitalocean.models import CODEC, DedicatedInference, DeploymentSpec
@@ -30,7 +29,7 @@ __all__ = ["DigitalOceanScanner", "read_rows", "row_of"]
 
 
 @frozen
-class DigitalOceanScanner:
+class DigitalOceanScanner(Scanner):
     """Reads one account for `fleet.scan`."""
 
     engine: Engine
@@ -38,13 +37,7 @@ class DigitalOceanScanner:
     label: str
     prices: Prices
 
-    async def regions(self) -> Sequence[str | None]:
-        """Return the regions to list one by one: None, as one list covers all."""
-        return (None,)
-
-    async def list(
-        self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> ListedRows:
+    async def list(self, region: str | None, on_page: OnPage) -> ListedRows:
         """Return all instances, or those of a region."""
         listing = list_rows(
             self.engine,
@@ -68,10 +61,6 @@ class DigitalOceanScanner:
         """Read the prices of `sizes`."""
         for (slug, region), price in prices_of(await self.api.sizes()).items():
             self.prices.add(slug, region, price)
-
-    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
-        """Do nothing: one list has all prices."""
-        return ()
 
 
 def decode_row(row: Any, label: str, prices: Prices) -> InventoryRow:

@@ -3,12 +3,12 @@
 Deployments that Exoscale runs for everyone (`visibility` public) are left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from attrs import define, field
 
-from di_async.core.errors import DIError
-from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
+from di_async.core.inventory import InventoryRow, ListedRows, Prices
+from di_async.core.protocols import OnPage, Scanner
 from di_async.core.redaction import masked_reason
 from di_async.exoscale.lifecycle import failure_reason, is_pending, is_public
 from di_async.exoscale.models import Deployment, Zone
@@ -18,7 +18,7 @@ __all__ = ["ExoscaleScanner", "row_of"]
 
 
 @define
-class ExoscaleScanner:
+class ExoscaleScanner(Scanner):
     """The scanner of one account, for `fleet.scan`."""
 
     requests: ZoneRequests
@@ -31,9 +31,7 @@ class ExoscaleScanner:
         """Return the names of all zones."""
         return [zone.name for zone in await self.requests.rows("zones", Zone)]
 
-    async def list(
-        self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> ListedRows:
+    async def list(self, region: str | None, on_page: OnPage) -> ListedRows:
         """Return the organisation's deployments in a zone."""
         zone = self.requests.in_zone(region or self.requests.zone)
         found, gaps = await zone.listing("list_deployments", Deployment).collect_readable()
@@ -48,17 +46,6 @@ class ExoscaleScanner:
         zone = self.requests.in_zone(self._zone_of.get(id, self.requests.zone))
         found = await zone.read("get_deployment", id, Deployment)
         return row_of(found, zone.zone, self.label, self.prices)
-
-    async def gpus(self, id: str) -> tuple[GPURow, ...]:
-        """Return no GPUs: the API does not list single ones."""
-        return ()
-
-    async def fill_prices(self) -> None:
-        """Do nothing: there are no prices to fetch."""
-
-    async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
-        """Do nothing: the API shows no prices."""
-        return ()
 
 
 def row_of(deployment: Deployment, zone: str, label: str, prices: Prices) -> InventoryRow:

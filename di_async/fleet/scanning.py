@@ -14,13 +14,14 @@ from attrs import define, evolve, field, frozen
 
 from di_async.core.errors import DIError, InvalidInputError, NotFoundError
 from di_async.core.inventory import InventoryRow, Prices
+from di_async.core.protocols import Scanner
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.clock import Clock
 from di_async.engine.concurrency import for_each, with_budget
 from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.fleet.inventory import Inventory, ScanError
-from di_async.fleet.protocols import ScanClient, Scanner
+from di_async.fleet.protocols import ScanClient
 
 __all__ = ["OnProgress", "ScanProgress", "scan"]
 

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import frozen
 
 from di_async.core.errors import DIError
-from di_async.core.inventory import GPURow, InventoryRow, ListedRows, Prices
+from di_async.core.inventory import InventoryRow, ListedRows, Prices
 from di_async.core.pricing import HourlyPrice
+from di_async.core.protocols import OnPage, Scanner
 from di_async.core.redaction import masked_reason
 from di_async.core.text_input import is_id_number
 from di_async.engine.concurrency import for_each
@@ -24,7 +25,7 @@ _PRICES_AT_A_TIME = 8
 
 
 @frozen
-class GcoreScanner:
+class GcoreScanner(Scanner):
     """Lists an account for `fleet.scan`."""
 
     api: InferenceDeployments | InferenceInstances
@@ -33,13 +34,7 @@ class GcoreScanner:
     read_price: Callable[[str, int], Awaitable[HourlyPrice | None]] | None = None
     """Returns the price of one replica of a flavor in a region; None in v2, which shows none."""
 
-    async def regions(self) -> Sequence[str | None]:
-        """Return one entry, as one list covers all regions."""
-        return (None,)
-
-    async def list(
-        self, region: str | None, on_page: Callable[[int, int | None], object]
-    ) -> ListedRows:
+    async def list(self, region: str | None, on_page: OnPage) -> ListedRows:
         """Return all rows, or those with a container in a region."""
         found, gaps = await self.api.list().collect_readable(on_page)
         rows = [row_of(one, self.label, self.prices) for one in found]
@@ -49,13 +44,6 @@ class GcoreScanner:
     async def get(self, id: str) -> InventoryRow:
         """Return one row."""
         return row_of(await self.api.get(id), self.label, self.prices)
-
-    async def gpus(self, id: str) -> tuple[GPURow, ...]:
-        """Return nothing: the API does not list single accelerators."""
-        return ()
-
-    async def fill_prices(self) -> None:
-        """Do nothing: prices are read for the flavors of the rows."""
 
     async def price_rows(self, rows: Sequence[InventoryRow]) -> tuple[DIError, ...]:
         """Read the prices of flavors, one request for each region; a row may be in several."""
