@@ -4,7 +4,7 @@ Where everything watched is in one region, that region's list may have fewer pag
 list has pages with watched resources. One of its pages shows how many it has: the price of a try.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 __all__ = ["RegionChoice"]
 
@@ -18,21 +18,19 @@ class RegionChoice:
     def __init__(self) -> None:
         self.region: str | None = None
         self._page_counts: dict[str, int] = {}
-        self._largest: dict[str, int] = {}
-        """How many resources were watched in a region at once: its list has no fewer rows."""
+        """Of each region's list, as it was shown, or at least."""
 
     def to_try(self, regions: Collection[str], reads: int, page_size: int) -> str | None:
         """Return a region whose first page is worth a request.
 
         `regions` are those of the watched resources; `reads` is what a round costs now.
         """
-        if self.region is not None or reads < _MIN_READS:
-            return None
         region = next(iter(regions))
-        largest = self._largest[region] = max(self._largest.get(region, 0), len(regions))
-        if largest > (reads - 1) * page_size or self._page_counts.get(region, 0) >= reads:
+        if self.region is not None or reads < _MIN_READS or not region or set(regions) != {region}:
             return None
-        if not region or not _all_in(region, regions):
+        full_pages = -(-len(regions) // page_size)  # what is watched is on the list
+        known = self._page_counts[region] = max(self._page_counts.get(region, 0), full_pages)
+        if known >= reads:
             return None
         self._page_counts[region] = reads  # until its list shows the real number
         return region
@@ -40,14 +38,14 @@ class RegionChoice:
     def enter(self, region: str, page_count: int, regions: Collection[str], reads: int) -> bool:
         """Read this region's list from now on, if that takes fewer reads."""
         self._page_counts[region] = page_count
-        if self.region is not None or page_count >= reads or not _all_in(region, regions):
+        if self.region is not None or page_count >= reads or set(regions) != {region}:
             return False
         self.region = region
         return True
 
-    def leave_if_outside(self, regions: Iterable[str]) -> bool:
+    def leave_if_outside(self, regions: Collection[str]) -> bool:
         """Return to the account's list if something watched is known to be elsewhere."""
-        if self.region is None or _all_in(self.region, regions, or_unknown=True):
+        if self.region is None or set(regions) <= {self.region, ""}:
             return False
         self.region = None
         return True
@@ -55,9 +53,3 @@ class RegionChoice:
     def forget(self) -> None:
         """Drop what was learned: nothing is watched any more."""
         self._page_counts.clear()
-        self._largest.clear()
-
-
-def _all_in(region: str, regions: Iterable[str], *, or_unknown: bool = False) -> bool:
-    allowed = {region, ""} if or_unknown else {region}
-    return all(one in allowed for one in regions)
