@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from di_async.core.differences import Difference
 from di_async.core.redaction import masked
-from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.stored_keys import StoredKeys, from_keys, to_keys
 from di_async.core.validation import canonical_uuid
 from di_async.gcore.models import Inference
 
@@ -40,8 +40,12 @@ _DIGEST = "#"
 _MAY_BE_UNSHOWN = frozenset({"api_keys", "api_key_ids"})
 # The API shows one of the several ways of writing a UUID.
 _UUIDS = frozenset({"flavor_id", "image_registry_id", "api_key_ids"})
-# Stored key -> attribute. Attributes may be renamed; resume tokens keep these keys.
-_STORED = {"kind": "kind", "fields": "fields", "at_rest": "was_stopped"}
+# Attributes may be renamed; resume tokens keep these keys.
+_STORED: StoredKeys = {
+    "kind": ("kind", (str,)),
+    "fields": ("fields", (dict,)),
+    "at_rest": ("was_stopped", (bool,)),
+}
 
 
 @frozen
@@ -70,8 +74,7 @@ def stored_state(text: str) -> DesiredState | None:
         state = DesiredState(**from_keys(orjson.loads(text), _STORED))
     except (orjson.JSONDecodeError, TypeError, KeyError):
         return None
-    usable = state.kind in ("update", "start", "stop") and isinstance(state.fields, dict)
-    return state if usable and isinstance(state.was_stopped, bool) else None
+    return state if state.kind in ("update", "start", "stop") else None
 
 
 def desired_state(sent: Mapping[str, Any], before: Inference) -> DesiredState:

@@ -18,15 +18,15 @@ from attrs import Attribute, define, field, setters
 from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.stored_keys import ANY, from_keys, to_keys
 from di_async.core.waiting.observation import DurationKey
 
 __all__ = ["MIN_SAMPLES", "DurationDistribution", "DurationEstimator", "DurationStatistics"]
 
 MIN_SAMPLES = 20
 _FILE_VERSION = 1
-# Stored key -> attribute. Attributes may be renamed; files of version 1 keep these keys.
-_SAMPLE_KEYS = {"count": "count", "mean": "mean", "spread": "spread", "censored": "censored"}
+# Attributes may be renamed; files of version 1 keep these keys.
+_SAMPLE_KEYS = {name: (name, ANY) for name in ("count", "mean", "spread", "censored")}
 _MIN_SIGMA = 0.05
 _ROOT_2PI = math.sqrt(2 * math.pi)
 _NEWTON_STEPS = 30

@@ -6,7 +6,6 @@ a client can compare it with its own; a client never contacts a URL from a token
 
 import base64
 import binascii
-from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
@@ -14,63 +13,46 @@ import orjson
 from msgspec import Struct
 
 from di_async.core.errors import InvalidInputError
-from di_async.core.stored_keys import from_keys, to_keys
+from di_async.core.stored_keys import ANY, StoredKeys, from_keys, to_keys
 from di_async.core.timestamps import parse_time
 from di_async.core.waiting.observation import Action, Expectation, Phase, ResourceVersion
 
 __all__ = ["ResourceRef", "ResumeToken", "pack_expectation", "unpack_expectation"]
 
 _VERSION = 1
-Types = Mapping[str, tuple[type, ...]]
-
-# Stored key -> attribute. Attributes may be renamed; tokens of version 1 keep these keys.
-_REF_KEYS = {"kind": "kind", "id": "id"}
-_TOKEN_KEYS = {
-    "provider": "provider",
-    "base_url": "base_url",
-    "scope": "scope",
-    "stage": "resource",
-    "steps": "operations",
-    "action": "action",
-    "baseline": "baseline",
-    "started_at": "started_at",
-    "deadline_at": "deadline_at",
-    "endless": "endless",
-    "grace_until": "grace_until",
-}
-_VERSION_KEYS = {
-    "updated_at": "updated_at",
-    "version": "spec_version",
-    "spec_id": "spec_id",
-    "pending_version": "pending_spec_version",
-    "pending_id": "pending_spec_id",
-}
-# The types of stored values. Anything else would fail later, among the waits of others.
 _TEXT, _WHOLE = (str, NoneType), (int, NoneType)
-_TOKEN_TYPES: Types = {
-    "provider": (str,),
-    "base_url": (str,),
-    "scope": _TEXT,
-    "action": (str,),
-    "baseline": (dict,),
-    "endless": (bool,),
+# Attributes may be renamed; tokens of version 1 keep these keys.
+_REF_KEYS: StoredKeys = {"kind": ("kind", (str,)), "id": ("id", (str,))}
+_TOKEN_KEYS: StoredKeys = {
+    "provider": ("provider", (str,)),
+    "base_url": ("base_url", (str,)),
+    "scope": ("scope", _TEXT),
+    "stage": ("resource", ANY),
+    "steps": ("operations", ANY),
+    "action": ("action", (str,)),
+    "baseline": ("baseline", (dict,)),
+    "started_at": ("started_at", ANY),
+    "deadline_at": ("deadline_at", ANY),
+    "endless": ("endless", (bool,)),
+    "grace_until": ("grace_until", ANY),
 }
-_VERSION_TYPES: Types = {
-    "updated_at": _TEXT,
-    "version": _WHOLE,
-    "spec_id": _TEXT,
-    "pending_version": _WHOLE,
-    "pending_id": _TEXT,
+_VERSION_KEYS: StoredKeys = {
+    "updated_at": ("updated_at", _TEXT),
+    "version": ("spec_version", _WHOLE),
+    "spec_id": ("spec_id", _TEXT),
+    "pending_version": ("pending_spec_version", _WHOLE),
+    "pending_id": ("pending_spec_id", _TEXT),
 }
-_EXPECTATION_TYPES: Types = {
-    "before": (dict,),
-    "before_phase": _TEXT,
-    "baseline": _TEXT,
-    "target_version": _WHOLE,
-    "target_id": _TEXT,
-    "sent": _TEXT,
-    "unlike": (bool, NoneType),
-    "deleted_at": _TEXT,
+# Without the action, which the token holds, and `accepted_at`, which is this process's loop time.
+_EXPECTATION_KEYS: StoredKeys = {
+    "before": ("before", (dict,)),
+    "before_phase": ("before_phase", _TEXT),
+    "baseline": ("baseline", _TEXT),
+    "target_version": ("target_spec_version", _WHOLE),
+    "target_id": ("target_spec_id", _TEXT),
+    "sent": ("sent", _TEXT),
+    "unlike": ("differed_before", (bool, NoneType)),
+    "deleted_at": ("deleted_at", _TEXT),
 }
 # A token has some hundred characters; decoding a huge one would take long.
 _MAX_LENGTH = 1_000_000
@@ -78,18 +60,6 @@ _MAX_OPERATIONS = 1000
 _LAST_TIME = 253_402_300_799  # the end of the year 9999
 # White space of logs and mails that break lines, and what surrounds a quoted text.
 _PUNCTUATION = str.maketrans("", "", " \t\r\n\v\f\u00a0\u200b\ufeff\"'`=")
-
-# Without the action, which the token holds, and `accepted_at`, which is this process's loop time.
-_EXPECTATION_KEYS = {
-    "before": "before",
-    "before_phase": "before_phase",
-    "baseline": "baseline",
-    "target_version": "target_spec_version",
-    "target_id": "target_spec_id",
-    "sent": "sent",
-    "unlike": "differed_before",
-    "deleted_at": "deleted_at",
-}
 
 
 class ResourceRef(Struct, frozen=True):
@@ -150,10 +120,9 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
                 f"resume token of version {repr(version)[:20]}: this di_async reads {_VERSION}"
             )
         try:
-            _check_types(stored, _TOKEN_TYPES)
-            stored["stage"] = _ref(stored["stage"])
-            stored["steps"] = tuple(map(_ref, stored.get("steps", ())[:_MAX_OPERATIONS]))
-            token = cls(**from_keys(stored, _TOKEN_KEYS))
+            fields = from_keys(stored, _TOKEN_KEYS)
+            operations = tuple(map(_ref, fields.pop("operations", ())[:_MAX_OPERATIONS]))
+            token = cls(resource=_ref(fields.pop("resource")), operations=operations, **fields)
         except (TypeError, KeyError) as error:
             raise InvalidInputError("this resume token is damaged; copy it again") from error
         optional = [time for time in (token.deadline_at, token.grace_until) if time is not None]
@@ -162,19 +131,8 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
         return token
 
 
-def _check_types(stored: Mapping[str, Any], types: Types) -> None:
-    """Raise TypeError if a stored value has another type than its key has."""
-    for key, allowed in types.items():
-        # The type itself, because True is an int.
-        if key in stored and type(stored[key]) not in allowed:
-            raise TypeError(key)
-
-
 def _ref(stored: Any) -> ResourceRef:
-    ref = ResourceRef(**from_keys(stored, _REF_KEYS))
-    if not (isinstance(ref.kind, str) and isinstance(ref.id, str)):
-        raise TypeError
-    return ref
+    return ResourceRef(**from_keys(stored, _REF_KEYS))
 
 
 def _is_time(value: Any) -> bool:
@@ -195,20 +153,14 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 def unpack_expectation(token: ResumeToken, accepted_at: float) -> Expectation:
     """Return the expectation in a token; `accepted_at` is this process's loop time."""
     try:
-        stored = dict(token.baseline)
-        _check_types(stored, _EXPECTATION_TYPES)
-        before = dict(stored.get("before", {}))
-        _check_types(before, _VERSION_TYPES)
+        fields = from_keys(token.baseline, _EXPECTATION_KEYS)
+        before = from_keys(fields.get("before", {}), _VERSION_KEYS)
         before["updated_at"] = parse_time(before.get("updated_at"))
-        phase = stored.get("before_phase")
-        stored["before"] = ResourceVersion(**from_keys(before, _VERSION_KEYS))
-        stored["before_phase"] = Phase(phase) if phase else None
-        stored["baseline"] = parse_time(stored.get("baseline"))
-        stored["deleted_at"] = parse_time(stored.get("deleted_at"))
-        return Expectation(
-            action=Action(token.action),
-            accepted_at=accepted_at,
-            **from_keys(stored, _EXPECTATION_KEYS),
-        )
+        phase = fields.get("before_phase")
+        fields["before"] = ResourceVersion(**before)
+        fields["before_phase"] = Phase(phase) if phase else None
+        fields["baseline"] = parse_time(fields.get("baseline"))
+        fields["deleted_at"] = parse_time(fields.get("deleted_at"))
+        return Expectation(action=Action(token.action), accepted_at=accepted_at, **fields)
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidInputError("this resume token is damaged; copy it again") from error
