@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from enum import Enum
 
 from attrs import frozen
-from msgspec import Struct
 
 from di_async.core.errors import (
     APIError,
@@ -19,7 +18,7 @@ from di_async.core.errors import (
 )
 from di_async.core.printable import printable
 
-__all__ = ["Attempt", "FailureKind", "Tries", "explain", "mentions_capacity"]
+__all__ = ["Attempt", "FailureKind", "explain", "mentions_capacity", "tries_left"]
 
 _CAPACITY_WORDS = (
     *("capacity", "insufficient", "unavailable", "not available", "out of stock", "sold out"),
@@ -105,17 +104,11 @@ def explain(
     return FailureKind.UNEXPLAINED if isinstance(error, WaitTimeoutError) else FailureKind.FINAL
 
 
-class Tries(Struct, frozen=True):
-    """How many tries are left."""
+def tries_left(before: int | None, failure: FailureKind, max_unexplained: int) -> int | None:
+    """Return how many alternatives may still be tried after a failure that is not final.
 
-    after_unexplained: int | None = None
-    """How many alternatives may still be tried; None before the first unexplained failure."""
-
-    def after(self, failure: FailureKind, max_unexplained: int) -> "Tries | None":
-        """Return what is left after a failure that is not final; None if nothing is."""
-        left = self.after_unexplained
-        if left is not None:
-            left -= 1
-        elif failure is FailureKind.UNEXPLAINED:
-            left = max_unexplained
-        return None if left is not None and left <= 0 else Tries(left)
+    `before` is how many there were; None, before the first unexplained failure, is any number.
+    """
+    if before is not None:
+        return before - 1
+    return max(0, max_unexplained) if failure is FailureKind.UNEXPLAINED else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from di_async.core.capacity import Attempt, FailureKind, Tries
+from di_async.core.capacity import Attempt, FailureKind, tries_left
 from di_async.core.errors import (
     CleanupError,
     ConflictError,
@@ -55,7 +55,8 @@ class Search:
 
     async def run(self) -> Change[Any]:
         """Return the settled change of the first place that works."""
-        tries, last = Tries(), None
+        left: int | None = None
+        last: DIError | None = None
         for place in await self._places():
             try:
                 change = await self._try(place)
@@ -65,10 +66,9 @@ class Search:
                 if failure.is_final:
                     self._attach(error)
                     raise
-                last, left = error, tries.after(failure, self.max_unexplained)
-                if left is None:
+                last, left = error, tries_left(left, failure, self.max_unexplained)
+                if left == 0:
                     break
-                tries = left
             else:
                 self.attempts.append(
                     Attempt(place.region, place.accelerator, "created", id=change.id)

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import math
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -265,9 +266,12 @@ class Poller:
             self._review(now)
         pause = self._send_confirms(group, now)
         for poller in self._resources.values():
-            pause = min(pause, self._send_scheduled(poller, group, now))
+            if len(poller):
+                scheduled = partial(poller.schedule.next_read, now, partial(self._quota, now))
+                pause = min(pause, self._send_while_due(scheduled, poller, group, now))
         for sweep in self._sweeps:
-            pause = min(pause, self._send_sweep(sweep, group, now))
+            poller, due = self._resource_poller(sweep.adapter), partial(sweep.next_read, now)
+            pause = min(pause, self._send_while_due(due, poller, group, now))
         return pause
 
     def _send_confirms(self, group: asyncio.TaskGroup, now: float) -> float:
@@ -282,28 +286,22 @@ class Poller:
                     self._begin(group, poller, read)
         return math.inf
 
-    def _send_scheduled(
-        self, poller: ResourcePoller, group: asyncio.TaskGroup, now: float
+    def _send_while_due(
+        self,
+        next_read: Callable[[], PollerRead | float],
+        poller: ResourcePoller,
+        group: asyncio.TaskGroup,
+        now: float,
     ) -> float:
-        while self._in_flight < _MAX_IN_FLIGHT and len(poller):
-            hold = self._budget_delay(now, Priority.SCHEDULED)
-            if hold > 0:
-                return hold
-            read = poller.schedule.next_read(now, lambda: self._quota(now))
-            if isinstance(read, int | float):
-                return read
-            self._begin(group, poller, read)
-        return math.inf
-
-    def _send_sweep(self, sweep: AccountSweep, group: asyncio.TaskGroup, now: float) -> float:
+        """Start reads until one is not due, or may not be sent; return the seconds until then."""
         while self._in_flight < _MAX_IN_FLIGHT:
             hold = self._budget_delay(now, Priority.SCHEDULED)
             if hold > 0:
                 return hold
-            read = sweep.next_read(now)
+            read = next_read()
             if isinstance(read, int | float):
                 return read
-            self._begin(group, self._resource_poller(sweep.adapter), read)
+            self._begin(group, poller, read)
         return math.inf
 
     def _begin(self, group: asyncio.TaskGroup, poller: ResourcePoller, read: PollerRead) -> None:
