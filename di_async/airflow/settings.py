@@ -14,12 +14,9 @@ from di_async.core.secret import Secret
 from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.digitalocean import DigitalOcean
 from di_async.engine.client import Client
+from di_async.engine.client_options import UNDOCUMENTED_LIMITS
 from di_async.exoscale import Exoscale
-from di_async.exoscale.client import PER_HOUR as EXOSCALE_PER_HOUR
-from di_async.exoscale.client import PER_MINUTE as EXOSCALE_PER_MINUTE
 from di_async.gcore import Gcore
-from di_async.gcore.client import PER_HOUR as GCORE_PER_HOUR
-from di_async.gcore.client import PER_MINUTE as GCORE_PER_MINUTE
 
 __all__ = ["CONNECTION_TYPES", "ConnectionSettings"]
 
@@ -29,11 +26,6 @@ CONNECTION_TYPES = {
     "exoscale_inference": "exoscale",
 }
 """Connection type -> provider."""
-_BUDGETS = {
-    "digitalocean": {},
-    "gcore": {"per_minute": GCORE_PER_MINUTE, "per_hour": GCORE_PER_HOUR},
-    "exoscale": {"per_minute": EXOSCALE_PER_MINUTE, "per_hour": EXOSCALE_PER_HOUR},
-}
 _COMMON = ("retry", "polling", "budget", "request_timeout", "proxy", "allow_insecure")
 _OWN = {"digitalocean": ("secrets_key",), "gcore": ("project_id",), "exoscale": ("zone",)}
 _POLICIES: dict[str, Any] = {"retry": RetryPolicy, "polling": PollPolicy}
@@ -110,7 +102,8 @@ class ConnectionSettings:
             raise InvalidInputError(
                 'budget: expected {"per_minute": ..., "per_hour": ...} or false'
             )
-        limits = {**_BUDGETS[self.provider], **given}
+        usual = {} if self.provider == "digitalocean" else UNDOCUMENTED_LIMITS
+        limits = {**usual, **given}
         budget: RequestBudget = _made(RequestBudget, limits, "budget")
         return budget
 

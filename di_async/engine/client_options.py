@@ -15,7 +15,10 @@ from di_async.core.waiting.poll_policy import PollPolicy
 from di_async.engine.hooks import EventCallback
 from di_async.engine.observer import Observer
 
-__all__ = ["ClientOptions", "NetworkOptions", "full_user_agent"]
+__all__ = ["UNDOCUMENTED_LIMITS", "ClientOptions", "NetworkOptions", "full_user_agent"]
+
+UNDOCUMENTED_LIMITS = {"per_minute": 120, "per_hour": 3600}
+"""The default budget where the vendor documents no limit: low, and enough for many waits."""
 
 
 class NetworkOptions(TypedDict, total=False):

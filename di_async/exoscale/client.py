@@ -9,7 +9,7 @@ from di_async.core.inventory import Prices
 from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.engine.client import Client
-from di_async.engine.client_options import ClientOptions
+from di_async.engine.client_options import UNDOCUMENTED_LIMITS, ClientOptions
 from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, resolve_base_url
 from di_async.engine.frames import ClearsFrames
@@ -25,8 +25,6 @@ from di_async.exoscale.zone_requests import ZoneRequests, zone_template, zone_ur
 __all__ = ["Exoscale", "ExoscaleZone", "Operations"]
 
 BASE_URL = DefaultUrl("https://api-{zone}.exoscale.com")
-# The vendor documents no limit. These are low, and enough for many waits.
-PER_MINUTE, PER_HOUR = 120, 3600
 
 
 class Operations:
@@ -127,7 +125,7 @@ class Exoscale(ExoscaleZone, Client):
         template = base.url if is_own else zone_template(base.url, base.name)
         url = zone_url(template, zone)
         if "budget" not in options:
-            options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
+            options["budget"] = RequestBudget(**UNDOCUMENTED_LIMITS)
         engine = Engine.make(url, ExoscaleDialect(key.reveal(), secret, url), **options)
         Client.__init__(self, url, engine, variable=base.variable)
         ExoscaleZone.__init__(self, ZoneRequests(engine, template, zone, key.reveal()))

@@ -12,7 +12,7 @@ from di_async.core.rate_limit import RequestBudget
 from di_async.core.secret import Secret
 from di_async.core.text_input import is_id_number
 from di_async.engine.client import Client
-from di_async.engine.client_options import ClientOptions
+from di_async.engine.client_options import UNDOCUMENTED_LIMITS, ClientOptions
 from di_async.engine.engine import Engine
 from di_async.engine.environment import DefaultUrl, credential, read_variable, resolve_base_url
 from di_async.gcore.account import APIKeys, Catalog, InferenceSecrets, Tasks
@@ -28,8 +28,6 @@ __all__ = ["Gcore"]
 
 BASE_URL = DefaultUrl("https://api.gcore.com")
 PROJECT_VARIABLES = ("GCORE_CLOUD_PROJECT_ID", "GCORE_CLOUD_PROJECT")
-PER_MINUTE, PER_HOUR = 120, 3600
-"""Defaults of this package; Gcore documents no limit."""
 
 
 class Gcore(Client):
@@ -74,7 +72,7 @@ class Gcore(Client):
             allow_insecure=options.get("allow_insecure", False),
         )
         if "budget" not in options:
-            options["budget"] = RequestBudget(per_minute=PER_MINUTE, per_hour=PER_HOUR)
+            options["budget"] = RequestBudget(**UNDOCUMENTED_LIMITS)
         engine = Engine.make(base.url, GcoreDialect(key, project), **options)
         super().__init__(base.url, engine, variable=base.variable)
         self.project_id: int | None = None if project is None else int(project)
