@@ -10,8 +10,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from di_async.airflow.busy_deletes import delete_accepted
-from di_async.airflow.deployments import api_of, phase_of, resume, zone_of
+from di_async.airflow.deployments import api_of, delete_accepted, phase_of, resume, zone_of
 from di_async.airflow.names import digest
 from di_async.airflow.record import Record
 from di_async.airflow.wall_clock import utc_now

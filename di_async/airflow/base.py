@@ -22,7 +22,7 @@ from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
 from di_async.airflow.settings import ConnectionSettings
-from di_async.airflow.trigger import SettledTrigger, read_key
+from di_async.airflow.trigger import SettledTrigger, until_answering
 from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
 from di_async.core.errors import (
@@ -301,9 +301,7 @@ class DedicatedInferenceOperator(BaseOperator):
 
     async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
         """Wait in this worker until a deployment's models answer."""
-        key = await read_key(token_variable)
-        endpoint = await change.connect(timeout=self.left(), access_token=key)
-        self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+        await until_answering(change, self.left(), token_variable, self.log)
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Return what XCom carries, or raise the failure that the trigger reports.

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from di_async.airflow.attempts import Attempts
-from di_async.airflow.busy_deletes import delete_accepted
+from di_async.airflow.deployments import delete_accepted
 from di_async.airflow.record import Record
 from di_async.core.errors import DIError, NotFoundError
 from di_async.core.server_clock import Age

@@ -1,15 +1,17 @@
 """The part of a client that operators use, and what they pass on about a deployment."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from di_async.core.errors import DIError, InvalidInputError, WaitError
+from di_async.core.errors import ConflictError, DIError, InvalidInputError, NotFoundError, WaitError
 from di_async.core.waiting.observation import NO_EXPECTATION, Observation, Phase
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.digitalocean import lifecycle as digitalocean
 from di_async.digitalocean.adapter import DedicatedInferenceAdapter
 from di_async.engine.client import Client
+from di_async.engine.deployments.deployable import Deployable
 from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
@@ -23,6 +25,7 @@ __all__ = [
     "PASSED_ON",
     "api_of",
     "default_timeout",
+    "delete_accepted",
     "describe",
     "failure",
     "phase_of",
@@ -45,6 +48,8 @@ _OBSERVE: Mapping[str, Any] = {
 }
 LONGEST_DEFAULT_S = max(_DEFAULT_TIMEOUTS.values())
 _LISTED_STEPS = 30
+_BUSY_S = 600.0
+"""Seconds to go on with a delete while another operation holds the deployment."""
 
 
 def default_timeout(provider: str) -> float:
@@ -79,6 +84,27 @@ def phase_of(client: Client, resource: Any) -> Phase:
     observe = _OBSERVE[getattr(client, "provider", "")]
     seen: Observation = observe(resource, NO_EXPECTATION)
     return seen.phase
+
+
+async def delete_accepted(target: Deployable[Any], id: str) -> None:
+    """Return once a delete is accepted, or nothing is left to delete.
+
+    Raises:
+        DIError: it is refused, or another operation holds the deployment for ten minutes.
+    """
+    engine = target.engine
+    until = engine.clock.now() + _BUSY_S
+    while True:
+        try:
+            await target.delete(id)
+        except NotFoundError:
+            return
+        except ConflictError:
+            if engine.clock.now() >= until:
+                raise
+        else:
+            return
+        await asyncio.sleep(engine.polling.target_lag)
 
 
 def resume(client: Client, token: str) -> Change[Any]:

@@ -63,19 +63,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
             left = self.left()
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=_TRIGGER,
-                trigger_kwargs={
-                    "conn_id": self.conn_id,
-                    "resume_token": resume_token,
-                    "deadline": None,
-                    "id": id,
-                    "zone": self.zone,
-                    "deleted": deleted,
-                    "answering": answering,
-                    "token_variable": token_variable,
-                    "on_kill": self.kill,
-                    "end_task": True,
-                    "push": self.do_xcom_push,
-                },
+                trigger_kwargs=self._trigger_arguments(deadline=None, end_task=True),
                 next_method="execute_complete",
                 next_kwargs=None,
                 timeout=timedelta(seconds=left if isinstance(left, float) else LONGEST_DEFAULT_S),
@@ -85,20 +73,8 @@ class DeploymentSensor(DedicatedInferenceOperator):
         """Wait or defer."""
         if self.deferrable:
             deadline = self.deadline()
-            trigger = SettledTrigger(
-                self.conn_id,
-                self.resume_token,
-                deadline,
-                id=self.id,
-                zone=self.zone,
-                deleted=self.deleted,
-                answering=self.answering,
-                token_variable=self.token_variable,
-                on_kill=self.kill,
-                end_task=self.end_from_trigger,
-                push=self.do_xcom_push,
-            )
-            self.defer_until(trigger, deadline)
+            arguments = self._trigger_arguments(deadline=deadline, end_task=self.end_from_trigger)
+            self.defer_until(SettledTrigger(**arguments), deadline)
 
         async def wait(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             change = await self.wait_here(client, self._change(client, api))
@@ -107,6 +83,21 @@ class DeploymentSensor(DedicatedInferenceOperator):
             return self.passed_on(context, describe(client, change))
 
         return self.run_async(wait)
+
+    def _trigger_arguments(self, *, deadline: float | None, end_task: bool) -> dict[str, Any]:
+        return {
+            "conn_id": self.conn_id,
+            "resume_token": self.resume_token,
+            "deadline": deadline,
+            "id": self.id,
+            "zone": self.zone,
+            "deleted": self.deleted,
+            "answering": self.answering,
+            "token_variable": self.token_variable,
+            "on_kill": self.kill,
+            "end_task": end_task,
+            "push": self.do_xcom_push,
+        }
 
     def _change(self, client: Client, api: DeployableApi[Any]) -> Change[Any]:
         if self.resume_token:

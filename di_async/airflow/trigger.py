@@ -32,7 +32,7 @@ from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
 
-__all__ = ["AllSettledTrigger", "SettledTrigger"]
+__all__ = ["AllSettledTrigger", "SettledTrigger", "until_answering"]
 
 _shared: "WeakKeyDictionary[asyncio.AbstractEventLoop, SharedClients]" = WeakKeyDictionary()
 
@@ -85,20 +85,25 @@ def _log_end(log: Any, error: Exception) -> None:
         log.error("the wait ended: %s", error, exc_info=error)
 
 
-async def read_key(variable: str | None) -> str | None:
-    """Return the endpoint's key in a Variable; None without one.
+async def until_answering(
+    change: Change[Any], timeout: Timeout, token_variable: str | None, log: Any
+) -> None:
+    """Wait until a deployment's models answer; the Variable, if there is one, holds its key.
 
     Raises:
         InvalidInputError: the Variable does not exist, or cannot be read.
+        DIError: what `Change.connect` raises.
     """
-    if variable is None:
-        return None
-    try:
-        return str(await asyncio.to_thread(Variable.get, variable))
-    except Exception as error:
-        raise InvalidInputError(
-            f"token_variable: the Variable {variable!r} cannot be read: {error}"
-        ) from error
+    key: str | None = None
+    if token_variable is not None:
+        try:
+            key = str(await asyncio.to_thread(Variable.get, token_variable))
+        except Exception as error:
+            raise InvalidInputError(
+                f"token_variable: the Variable {token_variable!r} cannot be read: {error}"
+            ) from error
+    endpoint = await change.connect(timeout=timeout, access_token=key)
+    log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
 
 
 def _left(deadline: float | None) -> Timeout:
@@ -195,9 +200,8 @@ class SettledTrigger(BaseTrigger):
     async def _wait(self, client: Client, change: Change[Any]) -> Change[Any]:
         change = await follow(client, change, _left(self.deadline), self.log)
         if self.answering:
-            key = await read_key(self.token_variable)
-            endpoint = await change.connect(timeout=_left(self.deadline), access_token=key)
-            self.log.info("%s answers: %s", endpoint.base_url, ", ".join(endpoint.models))
+            left = _left(self.deadline)
+            await until_answering(change, left, self.token_variable, self.log)
         return change
 
     def _change(self, client: Client) -> Change[Any]:

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from di_async import ConflictError, DeploymentFailedError, InvalidInputError, OutcomeUnknownError
 from di_async.airflow.attempts import Attempts
-from di_async.airflow.busy_deletes import delete_accepted
+from di_async.airflow.deployments import delete_accepted
 from di_async.airflow.record import Record
 from di_async.airflow.waiting import follow, follow_all
 from di_async.core.waiting.observation import Phase
