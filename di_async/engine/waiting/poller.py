@@ -98,7 +98,7 @@ class Poller:
         deadline = None if timeout is None else self._clock.now() + timeout
         reads = tracker.reads if timeout == 0 else None
         waiter = Waiter(loop.create_future(), deadline, any_news, reads)
-        tracker.waiters.add(waiter)
+        tracker.waiters.append(waiter)
         self._resource_poller(tracker.adapter).watch(tracker)
         if deadline is not None:
             timer = loop.call_at(deadline, self._on_deadline, tracker, waiter)

@@ -1,7 +1,6 @@
 """The callers that await one change. No I/O: an idle wait costs one future."""
 
 import asyncio
-from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -33,27 +32,10 @@ class Waiter(Struct, eq=False):
             self.future.set_result(decision)
 
 
-class Waiters:
+class Waiters(list[Waiter]):
     """All callers that await one change."""
 
-    __slots__ = ("_all",)  # there is one for each change
-
-    def __init__(self) -> None:
-        self._all: list[Waiter] = []
-
-    def __iter__(self) -> Iterator[Waiter]:
-        return iter(self._all)
-
-    def __bool__(self) -> bool:
-        return bool(self._all)
-
-    def add(self, waiter: Waiter) -> None:
-        """Wake this waiter from now on."""
-        self._all.append(waiter)
-
-    def remove(self, waiter: Waiter) -> None:
-        """Stop waking this waiter."""
-        self._all.remove(waiter)
+    __slots__ = ()  # there is one list for each change
 
     def wake(self, decision: Decision, now: float, *, news: bool) -> None:
         """End the waits that this decision ends, or whose deadline has passed.
@@ -63,14 +45,14 @@ class Waiters:
             now: the loop's time in seconds.
             news: the history has a new step, so waiters for any news are woken as well.
         """
-        for waiter in tuple(self._all):
+        for waiter in tuple(self):
             own = check_deadline(decision, now=now, deadline=waiter.deadline)
             if not isinstance(own, Pending) or (news and waiter.any_news):
                 waiter.resolve(own)
 
     def notify(self) -> None:
         """Wake the waiters for any news; they check again, and may wait on."""
-        for waiter in self._all:
+        for waiter in self:
             if waiter.any_news:
                 waiter.resolve(Pending())
 
@@ -79,6 +61,6 @@ class Waiters:
         if isinstance(error, StopIteration):  # which a future does not take
             stopped, error = error, RuntimeError("StopIteration was raised")
             error.__cause__ = stopped
-        for waiter in self._all:
+        for waiter in self:
             if not waiter.future.done():
                 waiter.future.set_exception(own_copy(error))
