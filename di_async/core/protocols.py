@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from di_async.core.errors import APIError, DIError
 from di_async.core.http import Request, Response
+from di_async.core.http_time import read_hold
 from di_async.core.inventory import GPURow, InventoryRow, ListedRows
 from di_async.core.rate_limit import RateLimitInfo
 
@@ -70,8 +71,13 @@ class ApiDialect(Protocol):
         ...
 
     def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        """Return what a response says about the quota, at this epoch time."""
-        ...
+        """Return what a response says about the quota, at this epoch time.
+
+        This reads `Retry-After`, for an API that documents no quota.
+        """
+        hold = read_hold(response.headers, wall)
+        limited = response.status == 429
+        return RateLimitInfo(limited=limited, retry_after=hold.seconds, absurd=hold.absurd)
 
 
 class Scanner(Protocol):

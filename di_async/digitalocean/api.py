@@ -11,6 +11,7 @@ from di_async.core.errors import APIError, DecodeError, api_error
 from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import NO_HOLD, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, check_page_size, read_page
+from di_async.core.protocols import ApiDialect
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
@@ -103,7 +104,7 @@ def list_rows(
     return Listing(fetch, decode, page_size, predicate)
 
 
-class DigitalOceanDialect:
+class DigitalOceanDialect(ApiDialect):
     """Authentication, error bodies and rate-limit headers, for one token.
 
     https://docs.digitalocean.com/reference/api/reference/ (authentication, errors, rate limit)

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from di_async.core.errors import APIError, InvalidInputError, api_error
 from di_async.core.http import Endpoint, Request, Response
-from di_async.core.http_time import parse_http_date, read_hold, retry_after
-from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.http_time import parse_http_date, retry_after
+from di_async.core.protocols import ApiDialect
 from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
     error_body,
@@ -127,7 +127,7 @@ _DENIED = "(?i)not allowed|IAM policy"
 _ACCESS_MESSAGE = "(?i)authentication failed|signature|api.?key|expired"
 
 
-class ExoscaleDialect:
+class ExoscaleDialect(ApiDialect):
     """The conventions for one API key, in every zone."""
 
     def __init__(self, key: str, secret: Secret, base_url: str) -> None:
@@ -151,13 +151,6 @@ class ExoscaleDialect:
                 secret=self._secret,
             )
         return SecretHeaders(headers)
-
-    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        """Return whether a request was refused for its rate, and the seconds to wait."""
-        hold = read_hold(response.headers, wall)
-        return RateLimitInfo(
-            limited=response.status == 429, retry_after=hold.seconds, absurd=hold.absurd
-        )
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         """Return the error in a response, whatever its body is."""

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from di_async.core.errors import APIError, ConflictError, NotFoundError, api_error
 from di_async.core.http import Endpoint, Request, Response
-from di_async.core.http_time import read_hold, retry_after
+from di_async.core.http_time import retry_after
 from di_async.core.pagination import Page, read_total, rows_under
-from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.protocols import ApiDialect
 from di_async.core.redaction import redact, sent_secrets
 from di_async.core.responses import (
     error_body,
@@ -108,7 +108,7 @@ _MIN_SECRET = 8
 _NAME_TAKEN = "(?i)exist|duplicate|unique|taken|in use"
 
 
-class GcoreDialect:
+class GcoreDialect(ApiDialect):
     """The conventions for one API key. `project` only appears in hints."""
 
     def __init__(self, key: Secret, project: str | None) -> None:
@@ -122,13 +122,6 @@ class GcoreDialect:
     def headers(self, request: Request, wall: float) -> SecretHeaders:
         """Return authentication and media types."""
         return self._headers if request.body is None else self._with_body
-
-    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        """Return whether a request was refused for its rate, and the seconds to wait."""
-        hold = read_hold(response.headers, wall)
-        return RateLimitInfo(
-            limited=response.status == 429, retry_after=hold.seconds, absurd=hold.absurd
-        )
 
     def error(self, request: Request, response: Response, wall: float) -> APIError:
         """Return the error in a response; `.code` is the vendor's `exception_class`."""

@@ -9,7 +9,7 @@ from di_async.core.codec import Codec
 from di_async.core.errors import APIError, api_error
 from di_async.core.http import Endpoint, Priority, Request, Response
 from di_async.core.pagination import Page, read_page
-from di_async.core.rate_limit import RateLimitInfo
+from di_async.core.protocols import ApiDialect
 from di_async.core.responses import error_body
 from di_async.core.waiting.observation import Action, Expectation, Observation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
@@ -26,7 +26,7 @@ DELETE, JOB = Endpoint("delete", "DELETE", "/nodes/{id}"), Endpoint("job", "GET"
 CODEC = Codec()
 
 
-class Dialect:
+class Dialect(ApiDialect):
     def headers(self, request: Request, wall: float) -> dict[str, str]:
         return {"X-Key": "toy"}
 
@@ -39,9 +39,6 @@ class Dialect:
 
     def redact(self, request: Request, text: str) -> str:
         return text.replace("toy", "***")
-
-    def rate_limit(self, response: Response, wall: float) -> RateLimitInfo:
-        return RateLimitInfo(limited=response.status == 429)
 
 
 # -- models.py and lifecycle.py
