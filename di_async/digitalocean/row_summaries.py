@@ -51,19 +51,11 @@ def read_summaries(body: bytes) -> Page:
     except (msgspec.MsgspecError, RecursionError):
         return read_page(loads(body), KEY)
     summaries = {KEY: found.dedicated_inferences, "links": found.links, "meta": found.meta}
-    page = read_page(summaries, KEY)
-    return replace(page, decode_full_row=_FullRows(body))
+    raw_rows: list[msgspec.Raw] = []
 
+    def full_row(index: int) -> Any:
+        if not raw_rows:
+            raw_rows.extend(_decode_raw(body).dedicated_inferences)
+        return loads(bytes(raw_rows[index]))
 
-class _FullRows:
-    """Decodes single rows of a page."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._raw_rows: list[msgspec.Raw] | None = None
-
-    def __call__(self, index: int) -> Any:
-        # Not a cached_property: on Python 3.11 a forked child may wait for its lock for ever.
-        if self._raw_rows is None:
-            self._raw_rows = _decode_raw(self._body).dedicated_inferences
-        return loads(bytes(self._raw_rows[index]))
+    return replace(read_page(summaries, KEY), decode_full_row=full_row)
