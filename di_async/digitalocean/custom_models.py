@@ -284,10 +284,7 @@ class CustomModels(ResourceApi[CustomModel]):
         if not body:
             raise InvalidInputError("nothing to update: pass at least one field")
         request, call = ENDPOINTS["metadata"].request(id, json=body), CallRecord()
-
-        def story() -> str:
-            return f"it is not known whether the metadata of {id} was changed; send it again"
-
+        story = f"it is not known whether the metadata of {id} was changed; send it again"
         with report_if_cut_off(call, story):
             await self._engine.json(request, partial(_existing, id=id), call)
             return await self.get(id)

@@ -151,9 +151,6 @@ class Client(ClientBound):
         call = CallRecord()
         if request.method in ("GET", "HEAD"):
             return await self._engine.json(request, any_body, call)
-
-        def story() -> str:
-            return f"the {request.method} {path} was cut off; it may have been carried out"
-
+        story = f"the {request.method} {path} was cut off; it may have been carried out"
         with report_if_cut_off(call, story):
             return await self._engine.json(request, any_body, call)

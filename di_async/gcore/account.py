@@ -97,7 +97,7 @@ class AccountApi(ClearsFrames):
         """Return what `read` returns for the answer; report a write that is cut off."""
         if request.method == "GET":
             return await self._engine.json(request, read, call)
-        with report_if_cut_off(call, partial(_story, request, id)):
+        with report_if_cut_off(call, _story(request, id)):
             return await self._engine.json(request, read, call)
 
     async def _delete(

@@ -10,71 +10,55 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from msgspec import Struct
-
 from di_async.core.errors import ClientClosedError, DIError
 from di_async.core.waiting.resource_adapter import CallRecord
 from di_async.engine.log import Log
 
-__all__ = ["WriteRecord", "may_have_written", "report_if_cut_off"]
+__all__ = ["may_have_written", "report_if_cut_off"]
 
 logger = Log("di_async")
 
 
-class WriteRecord(Struct):
-    """What is known of a write under way."""
-
-    result: Any = None
-    """What the call is about to return."""
-
-    def keep(self, result: Any) -> None:
-        """Record what the call is about to return."""
-        self.result = result
-
-
 @contextmanager
 def report_if_cut_off(
-    call: CallRecord, story: Callable[[], str], result: Any = None
-) -> Iterator[WriteRecord]:
+    call: CallRecord, story: str, result: Any = None
+) -> Iterator[Callable[[Any], None]]:
     """Report a write that is cut off in this block, unless none of its requests was sent.
 
+    Yield a function that takes what the call is about to return.
     `ClientClosedError` gets the story as its message, everything else as a note. If the answer has
     arrived, `.write_result` of the error holds what the call would have returned. `.last_error` of
     a cancellation is the error of the last attempt that failed; None if none was answered.
 
     Args:
         call: counts the requests of the write.
-        story: returns what the write may have done, and how to look for it.
+        story: what the write may have done, and how to look for it.
         result: what the call is about to return, if the answer has arrived already.
     """
-    record = WriteRecord(result)
+    results = [result]
     try:
-        yield record
+        yield results.append
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError):
             error.last_error = call.last_error  # type: ignore[attr-defined]
+        result = results[-1]
         settled = isinstance(error, DIError) and not isinstance(error, ClientClosedError)
-        if settled or not (call.maybe_processed or record.result):
+        if settled or not (call.maybe_processed or result):
             raise
-        text = _result_text(record.result) or story()
+        text = _result_text(result) or story
         raised = error
         if isinstance(error, ClientClosedError):
             raised = ClientClosedError(f"the client was closed, and {text}")
-        _mark(raised)
-        if record.result is not None:
-            with suppress(AttributeError, TypeError):  # an error with slots
-                raised.write_result = record.result  # type: ignore[attr-defined]
+        with suppress(AttributeError, TypeError):  # an error with slots
+            raised.maybe_written = True  # type: ignore[attr-defined]
+            if result is not None:
+                raised.write_result = result  # type: ignore[attr-defined]
         with suppress(BaseException):  # a handler may exit once more; this exit goes on anyway
             logger.warning("%s", text)
         if raised is not error:
             raise raised from error
         error.add_note(text)
         raise
-
-
-def _mark(error: BaseException) -> None:
-    with suppress(AttributeError, TypeError):  # an error with slots
-        error.maybe_written = True  # type: ignore[attr-defined]
 
 
 def may_have_written(error: BaseException) -> bool:

@@ -61,13 +61,10 @@ async def delete(
         OutcomeUnknownError: the DELETE answers 404, but a GET shows the resource.
     """
     call = CallRecord()
-
-    def story() -> str:
-        return (
-            f"the delete of {id} was cut off in flight: it may have been carried out. Until "
-            f"`get({id!r})` raises NotFoundError it exists and bills"
-        )
-
+    story = (
+        f"the delete of {id} was cut off in flight: it may have been carried out. Until "
+        f"`get({id!r})` raises NotFoundError it exists and bills"
+    )
     with report_if_cut_off(call, story):
         return await _delete(engine, adapter, id, send, call, location_hint, by_name)
 
@@ -184,7 +181,7 @@ async def delete_at_once(
     """
     call, began = CallRecord(), engine.clock.moment()
     attempts = 1 if request.repeatable else engine.retry.attempts
-    with report_if_cut_off(call, lambda: story):
+    with report_if_cut_off(call, story):
         for attempt in range(1, attempts + 1):
             try:
                 await engine.json(request, no_content, call)

@@ -226,7 +226,7 @@ class _Run(Struct, Generic[R], frozen=True):
             raise
         self._remember(change.id)
         # A cancellation from here on must not lose the id.
-        with report_if_cut_off(CallRecord(), self._missing, change):
+        with report_if_cut_off(CallRecord(), self._missing(), change):
             duplicates = await self._duplicates_of(change.id)
         return Ensured("created", (self._missing(),), change, change.id, duplicates)
 

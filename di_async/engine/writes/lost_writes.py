@@ -141,9 +141,9 @@ async def recover_write(
         assert lost is not None  # noqa: S101 - every attempt ended in an error
         raise unknown(lost, state) from lost
 
-    with report_if_cut_off(call, lambda: story) as record:
+    with report_if_cut_off(call, story) as keep:
         result = await attempt_all()
-        record.keep(result)
+        keep(result)
         id = getattr(result, "id", None)
         logger.info("%s accepted%s", write, f": {id}" if id and id not in write else "")
         return result

@@ -16,8 +16,8 @@ MADE = SimpleNamespace(id="i", resume_token="t")
 def cut_off(error: BaseException, result: Any = None, **call: Any) -> BaseException:
     """Return what a write raises that ends with this error."""
     try:
-        with report_if_cut_off(CallRecord(**call), lambda: "it may exist") as record:
-            record.result = result
+        with report_if_cut_off(CallRecord(**call), "it may exist") as keep:
+            keep(result)
             raise error
     except BaseException as raised:
         return raised
