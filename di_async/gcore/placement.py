@@ -101,7 +101,8 @@ async def find_places(
     places = []
     for region in regions:
         free = {row.flavor_name: row.capacity for row in region.capacity}.get(flavor, 0)
-        moved = {**fields, "containers": _moved(fields["containers"], region.region_id)}
+        container = {**fields["containers"][0], "region_id": region.region_id}
+        moved = {**fields, "containers": [container]}
         needed = max(1, *(container["scale"]["min"] for container in fields["containers"]))
         reason = f"the account's quota is used up: {', '.join(over)}" if over else None
         if free < needed:
@@ -121,7 +122,3 @@ async def known_price(engine: Engine, fields: Mapping[str, Any]) -> HourlyPrice 
         region = fields["containers"][0]["region_id"]
         logger.warning("the price in region %s could not be read: %s", region, error)
         return None
-
-
-def _moved(containers: list[Json], region: int) -> list[Json]:
-    return [{**containers[0], "region_id": region}]

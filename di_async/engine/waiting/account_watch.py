@@ -82,10 +82,6 @@ class _Known(Struct, frozen=True):
     """Loop time of the first of the reads in a row that showed an older state."""
 
 
-def _new_walk() -> PageWalk:
-    return PageWalk(PAGE_SIZE)
-
-
 class _Round(Struct, eq=False):
     """One pass over all list pages, with the GETs that follow it."""
 
@@ -93,7 +89,7 @@ class _Round(Struct, eq=False):
     in_flight: int = 0
     failed: bool = False
     """A page was not read, so absence from the others says nothing."""
-    walk: PageWalk = field(default_factory=_new_walk)
+    walk: PageWalk = field(default_factory=partial(PageWalk, PAGE_SIZE))
     batch: dict[int, Page] = field(default_factory=dict)
     """The pages that were read since the walk recorded some last."""
     page_count: int = 0

@@ -54,10 +54,6 @@ _MAX_WARNINGS = 20
 R = TypeVar("R")
 
 
-def _no_secrets() -> set[str]:
-    return set()
-
-
 class PendingOperation(Struct, eq=False):
     """An operation or task that must finish before the resource can be judged."""
 
@@ -87,7 +83,7 @@ class ChangeTracker(Generic[R]):
         place: tuple[str, str] | None = None,
         name: str | None = None,
         listeners: tuple[Listener, ...] = (),
-        secrets: Callable[[], set[str]] = _no_secrets,
+        secrets: Callable[[], set[str]] = set,
     ) -> None:
         started = expectation.accepted_at if started_at is None else started_at
         self.adapter = adapter
