@@ -24,7 +24,7 @@ from di_async.core.seconds import checked_seconds, checked_timeout
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
-from di_async.engine.deployments.cleanup import delete_named
+from di_async.engine.deployments.cleanup import delete_named, error_of
 from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
@@ -375,19 +375,10 @@ async def _run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.result()
     except asyncio.CancelledError as cancelled:
-        for note in filter(None, map(_notes_of_cancelled, tasks)):
+        ended = (notes_of(error_of(task)) for task in tasks if task.cancelled())
+        for note in filter(None, ended):
             cancelled.add_note(note)
         raise
-
-
-def _notes_of_cancelled(task: asyncio.Task[None]) -> str:
-    """Return what a cancelled task's writes may have done."""
-    if task.cancelled():
-        try:
-            task.result()
-        except asyncio.CancelledError as error:
-            return notes_of(error)
-    return ""
 
 
 def _not_awaited(result: Applied) -> Applied:
