@@ -1,8 +1,10 @@
 """`reap` on every cloud, in virtual time: it deletes what has expired, and reports the rest."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -205,8 +207,35 @@ async def test_the_second_of_the_expiry(cloud: Cloud, monkeypatch: pytest.Monkey
         assert name is not None
         for after, expired in ((-0.5, 0), (0.0, 1)):
             time = name.expires_at + after
-            monkeypatch.setattr(Deployable, "server_time", lambda _, time=time: time)
+            monkeypatch.setattr(Deployable, "earliest_time", lambda *_, time=time: time)
             assert len((await reap(client, dry_run=True)).deleted) == expired
+
+
+@everywhere
+@pytest.mark.parametrize("wrong", range(10))
+async def test_one_response_from_a_wrong_clock_expires_nothing(
+    cloud: Cloud, networks: list[EmulatorNetwork], wrong: int
+) -> None:
+    """Whichever of the first responses has a `Date` of tomorrow: the DELETE is not sent."""
+    numbers = itertools.count()
+
+    def dated(_request: Request, real: Answer) -> Answer:
+        assert isinstance(real, Delayed)
+        assert isinstance(real.answer, Response)
+        time = networks[0].now() + (86400 if next(numbers) == wrong else 0)
+        headers = {**real.answer.headers, "date": formatdate(time, usegmt=True)}
+        return Delayed(real.after_s, evolve(real.answer, headers=headers))
+
+    async with (
+        cloud.client(a_world()) as client,
+        cloud.api(client).temporary(spec_of(cloud), lifetime=5000) as found,
+    ):
+        networks[0].intercept = dated
+        report = await reap(client)
+        networks[0].intercept = None
+        assert not report.deleted
+        assert [one.name for one in (*report.kept, *report.failed)] == [found.name]
+        assert networks[0].count("DELETE") == 0
 
 
 def test_report_of_nothing() -> None:

@@ -187,15 +187,24 @@ async def delete_proven(
 
 
 async def delete_named(
-    target: Deployable[Any], row: Named, on_change: Callable[[Change[None]], object] = _ignore
+    target: Deployable[Any],
+    row: Named,
+    on_change: Callable[[Change[None]], object] = _ignore,
+    *,
+    is_due: Callable[[], bool] = lambda: True,
 ) -> DIError | None:
-    """Delete what still has that name; return the error if that could not be proven."""
+    """Delete what still has that name; return the error if that could not be proven.
+
+    `is_due` is called after the name was read again; if it returns False, nothing is deleted.
+    """
     until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
     try:
         async with asyncio.timeout_at(until):
             fresh = await with_budget(lambda: target.read(row.id))
         if fresh.name != row.name:
             return DIError(f"its name is {fresh.name!r} by now; it was left alone")
+        if not is_due():
+            return DIError("the responses differ in their Date, so it was left alone")
         await delete_proven(target, row.id, until, on_change)
     except NotFoundError:
         return None

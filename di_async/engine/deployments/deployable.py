@@ -11,6 +11,7 @@ from msgspec import Struct
 from di_async.core.capacity import FailureKind
 from di_async.core.errors import DecodeError, DIError
 from di_async.core.http import Request
+from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
@@ -171,6 +172,13 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     def server_time(self) -> float:
         """Return the time by the provider's clock, in epoch seconds."""
         return self.engine.running.session.server_time(self.request)
+
+    def earliest_time(self, since: Moment) -> float:
+        """Return the earliest time that it can have been at `since`, in epoch seconds.
+
+        Every answer since then counts: one may come from a cache or from a wrong clock.
+        """
+        return self.engine.call_window(self.request(), since).earliest
 
     def knows_time(self) -> bool:
         """Return whether an answer has shown the provider's clock."""

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from di_async.core.errors import DIError
+from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice
 from di_async.core.printable import printable
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
@@ -101,17 +102,22 @@ async def _reap_client(
     groups: Groups = ([], [], [])
     deleted, kept, failed = groups
 
-    async def judge(target: Deployable[Any], row: Named, shown: TemporaryName) -> None:
+    async def judge(
+        target: Deployable[Any], began: Moment, row: Named, shown: TemporaryName
+    ) -> None:
+        def has_expired() -> bool:
+            return target.earliest_time(began) >= shown.expires_at
+
         entry = Reaped(client.provider, row.id, row.name, row.region, shown.expires_at)
         async with limit:
             price = await _price(target, row)
             entry = evolve(entry, hourly_price=price)
-            if target.server_time() < shown.expires_at:
+            if not has_expired():
                 kept.append(entry)
             elif dry_run:
                 deleted.append(entry)
             else:
-                error = await delete_named(target, row)
+                error = await delete_named(target, row, is_due=has_expired)
                 if error is None:
                     deleted.append(entry)
                     logger.warning("deleted the expired %s", entry)
@@ -134,11 +140,16 @@ async def _reap_client(
     except DIError as error:
         failed.append(Reaped(client.provider, error=error))
         return groups
+    moments = [target.engine.clock.moment() for target in targets]
     lists = await asyncio.gather(*map(rows_of, targets))
     # By id: one server may answer for several zones.
-    rows = {row.id: (one, row) for one, rows in zip(targets, lists, strict=True) for row in rows}
-    parsed = [(*found, parse_name(found[1].name, prefix)) for found in rows.values()]
-    await asyncio.gather(*(judge(one, row, name) for one, row, name in parsed if name))
+    listed = {
+        row.id: (target, began, row)
+        for target, began, rows in zip(targets, moments, lists, strict=True)
+        for row in rows
+    }
+    parsed = [(found, parse_name(found[2].name, prefix)) for found in listed.values()]
+    await asyncio.gather(*(judge(*found, name) for found, name in parsed if name))
     return groups
 
 
