@@ -6,7 +6,7 @@ cannot have processed it (no connection, 429). `engine.writes.lost_writes` resol
 
 from attrs import frozen
 
-from di_async.core.errors import DIError, InvalidInputError, RateLimitError
+from di_async.core.errors import APIError, DIError, InvalidInputError, RateLimitError
 from di_async.core.seconds import checked_seconds
 
 __all__ = ["RetryPolicy", "decide_retry"]
@@ -16,13 +16,14 @@ __all__ = ["RetryPolicy", "decide_retry"]
 class RetryPolicy:
     """How often one call is sent, and how long it may be held back.
 
-    Delays double from `initial_delay` up to `max_delay`, with jitter. A delay that the server sends
-    takes precedence.
+    Delays double from `initial_delay` up to `max_delay`, with jitter. A delay of up to `max_delay`
+    that the server sends takes precedence.
 
     Args:
         attempts: the number of attempts, the first included; 1: no retries.
         initial_delay: seconds before the second attempt.
-        max_delay: seconds; a longer delay raises `RateLimitError` with `.retry_after`.
+        max_delay: seconds; a longer delay because of a rate limit raises `RateLimitError` with
+            `.retry_after`.
 
     Raises:
         InvalidInputError: a value is out of range.
@@ -52,7 +53,9 @@ def decide_retry(
         return None
     if not (repeatable or error.never_processed):
         return None
-    wait = error.retry_after if isinstance(error, RateLimitError) else None
-    if wait is not None:
-        return wait + random * policy.initial_delay if wait <= policy.max_delay else None
+    wait = error.retry_after if isinstance(error, APIError) else None
+    if wait is not None and wait <= policy.max_delay:
+        return wait + random * policy.initial_delay
+    if wait is not None and isinstance(error, RateLimitError):
+        return None
     return policy.backoff(attempt, random)

@@ -244,3 +244,21 @@ async def test_ensure_remembers_what_it_made_when_the_clock_is_set(
         step(HOUR)
         second = await ensure(cloud, client, a_body(cloud))
         assert (second.action, second.id) == ("unchanged", first.id)
+
+
+@everywhere
+async def test_an_unavailable_api_says_when_to_come_back(cloud: Cloud) -> None:
+    """A read that is answered 503 with a `Retry-After` is sent again after that time."""
+    async with cloud.client(a_world()) as client:
+        id = await cloud.settled(client, NAME)
+        network = network_of(client)
+        network.sent.clear()
+
+        def unavailable_once(_request: Request, _real: Answer) -> Answer:
+            network.intercept = None
+            return answer(503, retry_after="7")
+
+        network.intercept = unavailable_once
+        assert await cloud.api(client).get(id)
+        first, second = (sent.at for sent in network.sent)
+        assert 7 <= second - first < 8

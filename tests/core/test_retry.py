@@ -88,9 +88,10 @@ def test_delays_double() -> None:
     assert [policy.backoff(n, 1.0) for n in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 4.0]
 
 
-def test_delay_of_the_server_wins() -> None:
-    """The server's delay is kept, with a little jitter on top."""
-    delay = retry_delay(RateLimitError(retry_after=7.0))
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_delay_of_the_server_wins(status: int) -> None:
+    """The server's delay is kept, with a little jitter on top, whatever the status is."""
+    delay = retry_delay(api_error(status, "", retry_after=7.0))
     assert delay is not None
     assert 7.0 <= delay <= 7.5
 
@@ -99,6 +100,13 @@ def test_delay_beyond_max_delay_is_not_retried() -> None:
     """A delay beyond `max_delay` raises the error with `.retry_after`."""
     assert retry_delay(RateLimitError(retry_after=30.0)) is not None
     assert retry_delay(RateLimitError(retry_after=30.1)) is None
+
+
+def test_long_delay_of_a_server_error_is_not_kept() -> None:
+    """Only a rate limit ends the call; another error is retried after the policy's own delay."""
+    delay = retry_delay(ServerError(retry_after=30.1))
+    assert delay is not None
+    assert delay <= 0.5
 
 
 @pytest.mark.parametrize("bad", [0, -1, math.nan])
