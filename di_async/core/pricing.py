@@ -92,7 +92,7 @@ def parse_max_hourly(limit: MaxHourly) -> Mapping[str, Decimal]:
         InvalidInputError: A limit is not a number of at least 0, or the mapping is empty.
     """
     if isinstance(limit, HourlyPrice):
-        return {limit.currency.upper(): limit.amount}
+        return {limit.currency.upper(): _amount(limit.amount)}
     if isinstance(limit, Mapping):
         if not limit:
             raise InvalidInputError(

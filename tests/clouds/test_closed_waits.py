@@ -1,11 +1,12 @@
 """Tests of waits whose client is closed, and of clients that are not open."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from di_async import ClientClosedError, DIError, InvalidInputError
+from di_async import ClientClosedError, DIError, HourlyPrice, InvalidInputError
 from di_async.emulator import Lifecycle
 from tests.clouds.support import REAL, VIRTUAL, Cloud, a_world, everywhere, on
 
@@ -149,3 +150,14 @@ async def test_max_hourly_names_its_forms(cloud: Cloud) -> None:
     async with cloud.client(a_world()) as client:
         with pytest.raises(InvalidInputError, match=r"number .* such as 10, .*\{'EUR': 10\}"):
             await cloud.create(client, "web-1", max_hourly="10USD")
+
+
+@on("digitalocean", "gcore-v3", "exoscale")
+async def test_limit_without_an_amount_creates_nothing(cloud: Cloud) -> None:
+    """A computed limit that is not a number is an input error before anything is sent."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        limit = HourlyPrice(Decimal("NaN"), "EUR")
+        with pytest.raises(InvalidInputError, match="max_hourly"):
+            await cloud.create(client, "web-1", max_hourly=limit)
+        assert not world.created["web-1"]

@@ -1,6 +1,7 @@
 """Hourly prices and limits on them."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,7 +56,16 @@ def test_allow_unknown_price_allows_no_high_price() -> None:
         check_price(USD, 2, allow_unknown_price=True)
 
 
-@pytest.mark.parametrize("limit", [-1, "many", float("nan"), float("inf"), True, {"USD": None}, {}])
+NO_AMOUNT: Any = "many"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        *(-1, "many", float("nan"), float("inf"), True, {"USD": None}, {}),
+        *(HourlyPrice(amount, "USD") for amount in (Decimal("NaN"), Decimal(-1), NO_AMOUNT)),
+    ],
+)
 def test_invalid_limit(limit: MaxHourly) -> None:
     """What is not an amount of at least 0, or has none, is an input error, and a `ValueError`."""
     with pytest.raises(InvalidInputError, match="max_hourly"):
