@@ -15,7 +15,7 @@ from attrs import define, field
 
 from di_async.core.codec import loads
 from di_async.core.errors import DecodeError
-from di_async.core.serving import error_message
+from di_async.core.serving import error_message, has_failed
 
 __all__ = ["CompletionReader"]
 
@@ -63,11 +63,12 @@ class CompletionReader:
         text = self.feed(b"\n\n")
         if self._in_events:
             return text
-        choices = _choices(loads(b"\n".join(self._data)))
+        choices = _choices(loads(b"\n".join(self._data)))[:1]
         if not choices:
             raise DecodeError("it is JSON, but not a completion")
+        _check_end(choices)
         self.is_complete = True
-        return _text(choices[:1], "message")
+        return _text(choices, "message")
 
     def _read_line(self, line: bytes) -> str:
         if self._in_events is None and line.strip():
@@ -89,11 +90,12 @@ class CompletionReader:
         if not data or self.is_over:
             return ""
         if event == b"error":
-            raise _error_in(loads(data))
+            raise _error_in(_value_or_text(data))
         if data.startswith(_END):
             self.is_over = self.is_complete = True
             return ""
         choices = self._of_one(_choices(loads(data)))
+        _check_end(choices)
         self.is_complete |= any(choice.get("finish_reason") for choice in choices)
         return _text(choices, "delta")
 
@@ -122,11 +124,33 @@ def _choices(body: Any) -> list[Mapping[str, Any]]:
     return choices
 
 
+def _check_end(choices: list[Mapping[str, Any]]) -> None:
+    if any(map(has_failed, choices)):
+        raise DecodeError("the model did not finish it, because of an error of the server")
+
+
+def _value_or_text(data: bytes) -> Any:
+    try:
+        return loads(data)
+    except DecodeError:
+        return data.decode(errors="replace")
+
+
 def _error_in(body: Any) -> DecodeError:
     return DecodeError(f"it holds an error: {error_message(body) or 'without a message'}")
 
 
 def _text(choices: list[Mapping[str, Any]], part: str) -> str:
+    """Return the text of choices; a model that refuses says so in a field of its own."""
     parts = [choice.get(part) for choice in choices]
-    texts = [part.get("content") for part in parts if isinstance(part, Mapping)]
+    found = [
+        part.get("content") or part.get("refusal") for part in parts if isinstance(part, Mapping)
+    ]
+    return "".join(map(_plain, found))
+
+
+def _plain(content: Any) -> str:
+    """Return the text of a content, which may be a list of parts."""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
     return "".join(text for text in texts if isinstance(text, str))

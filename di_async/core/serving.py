@@ -29,6 +29,7 @@ __all__ = [
     "as_secret",
     "chat_request",
     "error_message",
+    "has_failed",
     "is_completion",
     "judge_status",
     "list_request",
@@ -42,8 +43,7 @@ MAX_PROBED_MODELS = 16
 _FIRST_PAUSE_S, _GROWTH = 0.75, 1.5
 _NOT_YET = frozenset({404, 408, 409, 410, 421, 425, 429})
 _MAX_MODEL_NAME = 256
-# What vLLM and others write for a completion that did not come about.
-_NOT_COMPLETED = frozenset({"error", "abort"})
+_NOT_COMPLETED = ("error", "abort")
 
 
 @frozen(kw_only=True)
@@ -193,9 +193,14 @@ def is_completion(answer: Response) -> bool:
         return False
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(first, Mapping) or first.get("finish_reason") in _NOT_COMPLETED:
+    if not isinstance(first, Mapping) or has_failed(first):
         return False
     return isinstance(first.get("message"), Mapping) or isinstance(first.get("text"), str)
+
+
+def has_failed(choice: Mapping[str, Any]) -> bool:
+    """Return whether a choice ends as vLLM and others end one that did not come about."""
+    return choice.get("finish_reason") in _NOT_COMPLETED
 
 
 def pauses(longest: float = PROBE_INTERVAL_S) -> Iterator[float]:

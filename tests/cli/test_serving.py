@@ -193,6 +193,40 @@ def test_a_stream_that_was_cut_off(
     assert "may be cut off" not in result.err
 
 
+@pytest.mark.parametrize("delta", [{"tool_calls": [{"index": 0}]}, {"reasoning": "Hm"}, {}])
+def test_an_answer_without_text(
+    delta: object, di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a success that says why nothing is printed."""
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop"}
+    body = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+    result = chatted(di, di_emulator, monkeypatch, body)
+    assert (result.code, result.out) == (0, "\n")
+    assert "warning: the answer holds no text" in result.err
+
+
+@pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:1", "http://127.0.0.1:port"])
+def test_a_proxy_that_the_sdk_cannot_use(
+    proxy: str, di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported as what is wrong with the environment, and not as a defect."""
+    monkeypatch.setenv("HTTP_PROXY", proxy)  # which requests to the API do not use
+    result = chatted(di, di_emulator, monkeypatch, b"")
+    assert (result.code, result.out) == (1, "")
+    assert "cannot use this environment's proxy" in result.err
+    assert "bug" not in result.err
+
+
+def test_a_connection_error_says_why(
+    di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason of the HTTP library is in the message."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "two\nlines")
+    result = chatted(di, di_emulator, monkeypatch, b"")
+    assert result.code == 1
+    assert "Connection error: Illegal header value" in result.err
+
+
 def test_a_server_that_does_not_stream(
     di: Di, di_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ MESSAGE = '{"message": {"role": "assistant", "content": "Hi"}, "finish_reason": 
         f'{{"choices": [{MESSAGE}], "error": null}}',
         f'{{"choices": [{MESSAGE}, null]}}',
         '{"choices": [{"text": "Hi", "finish_reason": null}]}',
+        '{"choices": [{"text": "Hi", "finish_reason": {"kind": "stop"}}]}',
         '{"choices": [{"message": {"content": null, "reasoning_content": "Hm"}}]}',
     ],
 )

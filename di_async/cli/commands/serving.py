@@ -188,6 +188,8 @@ async def chat(
         cli.out.document({"id": endpoint.id, "model": body["model"], "content": answer})
     elif not answer.endswith("\n"):
         cli.streams.out.write("\n")
+    if not answer:
+        cli.message("warning: the answer holds no text")
     if not is_complete:
         cli.message("warning: the stream ended without an end marker; the answer may be cut off")
 
@@ -209,8 +211,11 @@ async def _ask(cli: Cli, endpoint: "ServingEndpoint", body: dict[str, Any]) -> t
         is_invalid = isinstance(error, DecodeError)
         if not is_invalid and not of_http_library(error):
             raise
+        # The SDK says "Connection error.", and the HTTP library why.
+        reasons = [str(one).rstrip(".") for one in (error, error.__cause__) if one is not None]
         key = endpoint.access_token
-        text = redact(str(error) or type(error).__name__, [key.reveal()] if key else ())
+        text = ": ".join(filter(None, reasons)) or type(error).__name__
+        text = redact(text, [key.reveal()] if key else ())
         raise DIError(f"the answer is not valid: {text}" if is_invalid else text) from None
     return "".join(parts), reader.is_complete
 
@@ -219,7 +224,11 @@ async def _answer(
     endpoint: "ServingEndpoint", body: dict[str, Any], reader: CompletionReader
 ) -> AsyncIterator[str]:
     """Yield the parts of the answer; the SDK does not check what a server sends."""
-    async with endpoint.openai() as llm:
+    try:
+        sdk = endpoint.openai()
+    except Exception as error:  # of the SDK and of the HTTP library behind it
+        raise DIError(f"the openai package cannot use this environment's proxy: {error}") from None
+    async with sdk as llm:
         chat = llm.chat.completions.with_streaming_response
         async with chat.create(**body, stream=True) as response:
             async for chunk in response.iter_bytes():
