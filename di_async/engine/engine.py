@@ -416,6 +416,9 @@ class Engine:
         if now < tracker.started_at + CREATE_GRACE_S:
             self._new.add(tracker)
         until = math.inf if token.endless else token.deadline_at
+        if token.deadline_at is not None:
+            # This machine's clock may be behind: no wait is longer than the whole change had.
+            until = min(token.deadline_at, clock.wall() + token.deadline_at - token.started_at)
         return Change(
             tracker,
             self._poller,

@@ -84,3 +84,25 @@ async def test_grace_ends_whatever_the_clock_shows(
         began = now()
         await cloud.api(client).resume(token).wait(timeout=None)
         assert now() - began < 180
+
+
+@pytest.mark.parametrize("ahead", [-500.0, 500.0])
+async def test_resumed_wait_ends_whatever_the_clock_shows(
+    cloud: Cloud, ahead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that is behind makes the wait no longer than it was; a passed deadline is none."""
+    world = a_world(rate_limits=False)
+    world.fault("stuck", on=cloud.POST)
+    async with cloud.client(world, budget=None) as client:
+        change = await cloud.create(client, "web-1")
+        with pytest.raises(TimeoutError):
+            await change.wait(timeout=100)
+        token = change.resume_token
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    async with cloud.client(world, budget=None) as client:
+        api, began = cloud.api(client), now()
+        with pytest.raises(TimeoutError):
+            await api.resume(token).wait()
+        longest = 110 if ahead < 0 else 7300
+        assert now() - began < longest
