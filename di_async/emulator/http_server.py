@@ -4,6 +4,7 @@ It does not know any API. It reads requests, and writes, delays, cuts or resets 
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 import struct
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .cloud.http import Response
 
@@ -19,6 +21,16 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only where the user nam
 Answer = Callable[[web.BaseRequest, bytes], Response]
 _MAX_PORT = 65535
 _LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+def _is_defect(record: logging.LogRecord) -> bool:
+    """Return whether a record is about more than a client's malformed request, answered 400."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+logger = logging.getLogger("di_async.emulator")
+logger.addFilter(_is_defect)
 
 
 class CertificateAuthority:
@@ -68,7 +80,7 @@ async def serving(
     closing = asyncio.Event()
     handler = _handler(answer, time_scale, closing)
     # Polls may be a minute apart, and must still find their connection open.
-    server = web.Server(handler, keepalive_timeout=120, access_log=None)
+    server = web.Server(handler, keepalive_timeout=120, access_log=None, logger=logger)
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -168,3 +168,22 @@ async def test_armed_faults_are_bounded(emu: Emulator) -> None:
         emu.fault("reset")
     emu.clear_faults()
     assert emu.fault("reset").times == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /v2/dedicated-inferences HTTP/1.1",  # without a host
+        "GET /" + "x" * 9000 + " HTTP/1.1\r\nHost: a",
+        "POST /v2/dedicated-inferences HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked",
+        "\x00\x01",
+        "POST /v2/dedicated-inferences HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip",
+    ],
+)
+async def test_malformed_requests_are_not_logged_as_defects(
+    head: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are answered with 400: no traceback appears in the output of a user's tests."""
+    async with running() as emu:
+        assert " 400 " in await answer(emu, head, b"not gzip")
+    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]
