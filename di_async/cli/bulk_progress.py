@@ -1,6 +1,7 @@
 """Progress of many waits (counts by state, requests, the slowest waits) and of scans."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ __all__ = [
 T = TypeVar("T")
 
 _LINE_INTERVAL_S = 2.0
+_REPEAT_INTERVAL_S = 60.0
+"""In a pipe: how often a line is printed although no state has changed."""
 _REFRESH_INTERVAL_S = 0.25
 _SLOWEST = 5
 _UNREAD = {"create": "creating", "update": "updating", "delete": "deleting"}
@@ -86,10 +89,13 @@ class BulkProgress:
 
     def line(self) -> str:
         """Render as one line."""
-        states = Counter(map(state_of, self.changes))
-        counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
         elapsed = format_duration(self.elapsed)
-        return f"{self.title}: {counts or 'none yet'}; {self._requests()}; {elapsed}"
+        return f"{self.title}: {self.states() or 'none yet'}; {self._requests()}; {elapsed}"
+
+    def states(self) -> str:
+        """Return how many changes are in each state, the most frequent first."""
+        states = Counter(map(state_of, self.changes))
+        return ", ".join(f"{count} {state}" for state, count in states.most_common())
 
     def table(self) -> Table:
         """Render as a small table."""
@@ -149,13 +155,15 @@ def _display(console: Console, progress: BulkProgress) -> Iterator[Callable[[], 
             yield live.refresh
             live.refresh()
         return
-    printed_at, printed = -_LINE_INTERVAL_S, ""
+    printed_at, printed = -math.inf, ""
 
     def refresh() -> None:
         nonlocal printed_at, printed
-        if time.monotonic() - printed_at >= _LINE_INTERVAL_S and progress.line() != printed:
-            printed_at, printed = time.monotonic(), progress.line()
-            console.print(printed, markup=False)
+        states = progress.states()
+        interval = _REPEAT_INTERVAL_S if states == printed else _LINE_INTERVAL_S
+        if progress.now() - printed_at >= interval:
+            printed_at, printed = progress.now(), states
+            console.print(progress.line(), markup=False)
 
     yield refresh
     console.print(progress.line(), markup=False)

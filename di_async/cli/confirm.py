@@ -34,6 +34,7 @@ def confirm_delete(what: str, *, force: bool) -> None:
     try:
         agreed = typer.confirm(f"Delete {printable(what)}? This cannot be undone.", err=True)
     except typer.Abort:
+        typer.echo("\nnothing was deleted", err=True)  # in a line below the prompt and its ^C
         raise typer.Exit(INTERRUPTED) from None
     if not agreed:
         typer.echo("nothing was deleted", err=True)

@@ -43,11 +43,14 @@ _EXPECTED = (
 
 
 @contextmanager
-def _plain_usage_errors(read_values: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
+def _plain_usage_errors(
+    ctx: Any, read_values: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[None]:
     """Say plainly what is wrong with the command line, whatever version of typer says it.
 
     A message quotes the command line, which may be pasted: what drives a terminal is escaped.
-    `read_values` returns the texts of the arguments by their names.
+    `ctx` is for errors that do not name their command; `read_values` returns the texts of the
+    arguments by their names.
     """
     try:
         yield
@@ -63,6 +66,7 @@ def _plain_usage_errors(read_values: Callable[[], Mapping[str, Any]] = dict) -> 
                 value = read_values().get(error.param.name) if found else None  # type: ignore[attr-defined]
                 plain += f", not {str(value)!r}" if value is not None else ""
             error.message = plain  # type: ignore[attr-defined]
+            error.ctx = getattr(error, "ctx", None) or ctx  # type: ignore[attr-defined]
             show = error.show  # type: ignore[attr-defined]
             error.show = partial(_show_usage_error, show)  # type: ignore[attr-defined]
         raise
@@ -115,7 +119,7 @@ class _Command(TyperCommand):
         """Parse the arguments."""
         given = list(args)  # parsing empties the list
         with (
-            _plain_usage_errors(lambda: self.make_parser(ctx).parse_args(args=list(given))[0]),
+            _plain_usage_errors(ctx, lambda: self.make_parser(ctx).parse_args(args=list(given))[0]),
             self._unknown_option_hint(),
         ):
             _check_texts(self, ctx, args)
@@ -129,6 +133,8 @@ class _Command(TyperCommand):
         except typer.BadParameter:
             raise
         except Exception as error:  # typer does not export NoSuchOption, and may bring its own
+            if "possibilities" not in vars(error):  # a known option without its value
+                raise
             names = {option for param in self.params for option in param.opts}
             unknown = getattr(error, "option_name", None)
             if unknown in _OF_CREATE and "--spec" in names:
@@ -143,6 +149,12 @@ class _Command(TyperCommand):
                     )
             raise
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words after the command's name, the same for all versions of typer."""
+        found = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        names = ((_argument_name(one), one.required) for one in found)
+        return ["[OPTIONS]", *(name if needed else f"[{name}]" for name, needed in names)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections "Arguments" and "Options"."""
         own = [param for param in self.get_params(ctx) if param.name not in _SHARED]
@@ -155,13 +167,13 @@ class CommandGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. Without any, the help is printed in short."""
         ctx.meta[_SHORT_HELP] = not args
-        with _plain_usage_errors():
+        with _plain_usage_errors(ctx):
             _check_texts(self, ctx, args)
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
-        with _plain_usage_errors():
+        with _plain_usage_errors(ctx):
             return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -196,8 +208,10 @@ def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> No
         record = parameter.get_help_record(ctx)
         if record is not None:
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
-            # Older versions of typer escape brackets for rich, in plain text too.
-            sections[kind].append((record[0], record[1].replace("\\[", "[")))
+            # Newer versions of typer add a Python type to the names of arguments. Older ones escape
+            # brackets for rich, in plain text too.
+            name = re.sub(r" <[^|>]*>$", "", record[0])
+            sections[kind].append((name, record[1].replace("\\[", "[")))
     for title, records in sections.items():
         if records:
             with formatter.section(title):

@@ -42,6 +42,7 @@ def test_plans_applies_and_then_finds_nothing_to_do(cloud: Cloud, di: Di, tmp_pa
     plan = di("apply", "--plan", file)
     assert (plan.code, plan.err.count("1 to create")) == (0, 1)
     assert name in plan.out
+    assert di("apply", "--dry-run", file).out == plan.out
     done = di("apply", "--yes", file)
     assert done.code == 0
     assert [line.split()[0] for line in done.out.splitlines() if name in line][-1] == "created"

@@ -24,6 +24,23 @@ async def test_live_table_is_drawn_from_the_event_loop() -> None:
 
 
 @VIRTUAL
+async def test_in_a_pipe_a_line_is_printed_when_a_state_changes() -> None:
+    """An hour without news is a line a minute, not one every two seconds."""
+    log = io.StringIO()
+    async with virtual_client() as (client, _):
+        made = [await client.dedicated_inferences.create(a_spec(f"n{i}")) for i in range(2)]
+        loop = asyncio.get_running_loop()
+        progress = BulkProgress("2 creates", client.stats, loop.time, changes=made)
+        await show_progress(Console(file=log, width=80), progress, asyncio.sleep(600))
+        still = log.getvalue().splitlines()
+        log.truncate(0)
+        work = asyncio.gather(*(change.wait() for change in made))
+        await show_progress(Console(file=log, width=80), progress, work)
+    assert len(still) == 11, still
+    assert "2 active" in log.getvalue()
+
+
+@VIRTUAL
 @everywhere
 async def test_an_accepted_write_has_a_state_before_the_first_read(cloud: Cloud) -> None:
     """The display does not count it as unknown, as if something were wrong."""

@@ -389,6 +389,8 @@ def test_unknown_gpu(di: Di, provider: str, args: tuple[str, ...]) -> None:
         ("keys", "nothing"),
         ("-o", "xml", "list"),
         ("wait", "x", "--timeout", "soon"),
+        ("--provider",),
+        ("list", "--region"),
     ],
     ids=" ".join,
 )
@@ -400,3 +402,36 @@ def test_usage_errors_have_the_form_of_other_errors(di: Di, args: tuple[str, ...
     assert lines[0].startswith("Usage: di-async ")
     assert lines[-1].startswith("error: ")
     assert "Error: " not in result.err
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("create", "--name"), "'--name' requires an argument"),
+        (("update", "web", "--name"), "'--name' requires an argument"),
+        (("create", "--public=yes"), "'--public' does not take a value"),
+    ],
+    ids=str,
+)
+def test_an_option_of_create_without_its_value(di: Di, args: tuple[str, ...], what: str) -> None:
+    """A known option is not called unknown, whatever else is wrong with it."""
+    result = di(*args)
+    assert result.code == 2
+    assert what in result.err
+    assert "no option" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("scale", "scale [OPTIONS] ID|NAME REPLICAS"),
+        ("run", "run [OPTIONS] COMMAND..."),
+        ("models", "models [OPTIONS] [ACTION] [ID|NAME]"),
+        ("list", "list [OPTIONS]"),
+    ],
+)
+def test_usage_is_the_same_for_all_versions_of_typer(di: Di, command: str, usage: str) -> None:
+    """Arguments have their names alone; optional ones are in brackets."""
+    result = di(command, "--help")
+    assert result.out.splitlines()[0] == f"Usage: di-async {usage}"
+    assert "<str>" not in result.out

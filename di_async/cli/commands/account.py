@@ -194,7 +194,7 @@ async def get_task(
 async def acknowledge(
     cli: Cli,
     id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="ID of the task.", show_default=False)
+        str | None, typer.Argument(metavar="ID", help="ID of the task.", show_default=False)
     ] = None,
     all: Annotated[bool, typer.Option("--all", help="All finished tasks of the project.")] = False,
 ) -> None:

@@ -50,7 +50,10 @@ async def apply_fleet(
         str, typer.Argument(metavar="FILE|-", help="Fleet file in YAML or JSON; '-' reads stdin.")
     ],
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would be done and its price; change nothing.")
+        bool,
+        typer.Option(
+            "--plan", "--dry-run", help="Show what would be done and its price; change nothing."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     prune: Annotated[
