@@ -265,10 +265,11 @@ class Temporary(Generic[T]):
         if self._announced or self._creating is None:
             return
         self._announced = True
-        which = f"{self.name} ({id})" if (id := next(iter(self._ids), "")) else self.name
+        id = next(iter(self._ids), self.name)
+        which = self.name if id == self.name else f"{self.name} ({id})"
         logger.warning(
-            "interrupted: deleting the temporary %s %s, for at most %.0f s; another Ctrl-C does "
-            "not stop that",
+            "interrupted: deleting the temporary %s %s, for at most %.0f s; another Ctrl-C or "
+            "cancellation does not stop that",
             self.target.noun,
             which,
             self.cleanup_timeout,
