@@ -114,6 +114,20 @@ async def test_delete_of_a_missing_resource(cloud: Cloud) -> None:
         assert await change.wait(timeout=0) is None
 
 
+async def test_delete_of_a_name_where_ids_are_not_names(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning says that a name is no id: what has the name exists, and bills."""
+    async with cloud.client(a_world()) as client:
+        id = await cloud.settled(client, "web-llm")
+        await cloud.delete(client, "web-llx")
+        assert ("not a UUID" in caplog.text) == (id != "web-llm")
+        caplog.clear()
+        await cloud.delete(client, cloud.never)
+        assert "nothing was deleted" in caplog.text
+        assert "not a UUID" not in caplog.text
+
+
 async def test_failure_has_its_reason(cloud: Cloud) -> None:
     """A failure has the provider's reason and all attributes of `WaitError`."""
     world = a_world()

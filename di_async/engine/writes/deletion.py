@@ -15,6 +15,7 @@ from di_async.core.errors import DIError, NotFoundError, OutcomeUnknownError
 from di_async.core.http import Priority, Request
 from di_async.core.moment import Moment
 from di_async.core.responses import no_content
+from di_async.core.validation import is_uuid
 from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import NO_EXPECTATION, Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
@@ -36,6 +37,7 @@ logger = Log("di_async")
 
 Send = Callable[[CallRecord], Awaitable[AcceptedWrite]]
 _NO_ANSWER: AcceptedWrite = (None, ())
+_NO_UUID = "It is not a UUID. If it is a name, what has this name still bills: pass its id"
 
 
 async def delete(
@@ -101,7 +103,8 @@ async def _delete(
         is_new = engine.clock.now() < grace_until  # then a 404 proves nothing
         if seen.missing and not is_new:
             if not was_lost:
-                logger.warning("%s was not found, so nothing was deleted. %s", id, location_hint)
+                where = location_hint if by_name is not None or is_uuid(id) else _NO_UUID
+                logger.warning("%s was not found, so nothing was deleted. %s", id, where)
             proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
             return _change(
                 engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=was_lost
