@@ -51,6 +51,7 @@ if typing.TYPE_CHECKING:
     from di_async.core.waiting.poll_policy import PollPolicy
     from di_async.digitalocean import DigitalOcean
     from di_async.engine.deployments.reap import ReapReport, reap
+    from di_async.engine.endpoints.serving import ServingEndpoint
     from di_async.engine.waiting.change import Change
     from di_async.engine.waiting.duration_model import DurationModel
     from di_async.engine.writes.ensure import Ensured
@@ -104,6 +105,7 @@ __all__ = [
     "RetryPolicy",
     "Secret",
     "ServerError",
+    "ServingEndpoint",
     "StatusChange",
     "SupersededError",
     "TransportError",
@@ -138,6 +140,7 @@ _MODULES = {
     "RequestBudget": "core.rate_limit",
     "RetryPolicy": "core.retry",
     "Secret": "core.secret",
+    "ServingEndpoint": "engine.endpoints.serving",
     "StatusChange": "core.waiting.events",
     "WaitReport": "fleet.waiting",
     "apply": "fleet.applying",

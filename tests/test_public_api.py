@@ -46,7 +46,7 @@ PROMISED = [
     *("DigitalOcean", "GatewayError", "Gcore", "Exoscale", "Change", "Secret", "StatusChange"),
     *("RetryPolicy", "PollPolicy", "RequestBudget", "DurationModel", *ERRORS),
     *("WaitReport", "Inventory", "as_completed", "scan", "wait_all"),
-    *("Ensured", "HourlyPrice", "Placement"),
+    *("Ensured", "HourlyPrice", "Placement", "ServingEndpoint"),
     *("Attempt", "ReapReport", "reap"),
     *("ApplyReport", "Fleet", "apply"),
 ]

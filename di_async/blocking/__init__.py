@@ -21,6 +21,7 @@ _MODULES = {
     "Ensured": "engine",
     "Exoscale": "exoscale",
     "Gcore": "gcore",
+    "ServingEndpoint": "engine",
     "WaitReport": "fleet",
     "apply": "fleet",
     "as_completed": "fleet",

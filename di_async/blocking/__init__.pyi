@@ -1,7 +1,7 @@
 """Types of `di_async.blocking`; written by `.ci/stubs.py`."""
 
 from di_async.blocking.digitalocean import DigitalOcean
-from di_async.blocking.engine import Change, Ensured
+from di_async.blocking.engine import Change, Ensured, ServingEndpoint
 from di_async.blocking.exoscale import Exoscale
 from di_async.blocking.fleet import WaitReport, apply, as_completed, reap, scan, wait_all
 from di_async.blocking.gcore import Gcore
@@ -86,6 +86,7 @@ __all__ = [
     "RetryPolicy",
     "Secret",
     "ServerError",
+    "ServingEndpoint",
     "StatusChange",
     "SupersededError",
     "TransportError",
