@@ -148,7 +148,7 @@ class Change(Generic[R_co]):
         """`create`, `update`, `delete`, ..."""
     @property
     def initial(self) -> Any:
-        """The answer to the write, structured; None after `resume`."""
+        """The decoded answer to the write; None after `resume`."""
     @property
     def latest(self) -> R_co | None:
         """The resource as read last, or as the write's answer shows it."""
@@ -160,7 +160,7 @@ class Change(Generic[R_co]):
         """The steps so far, oldest first; of more than 1,000, the latest."""
     @property
     def requests(self) -> int:
-        """Requests that this wait has sent so far."""
+        """Requests that the waits for this change have sent so far."""
     @property
     def elapsed(self) -> float:
         """Seconds since the write was accepted, or since the wait began."""
@@ -169,8 +169,8 @@ class Change(Generic[R_co]):
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
         It is the median for changes of the same action, region and GPU. This client, or the
-        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. They are counted
-        every 20 seconds, and only while such a change is awaited.
+        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. What has settled
+        since is taken into account every 20 seconds, while such a change is awaited.
         """
     @property
     def resume_token(self) -> str:

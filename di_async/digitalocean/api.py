@@ -69,7 +69,7 @@ def unwrap(body: Any, key: str) -> Any:
 
 
 def any_page(page: Page) -> Page:
-    """Return a page that was read from bytes, and so was checked."""
+    """Return the page as it is: it was checked when it was read from bytes."""
     return page
 
 

@@ -122,7 +122,10 @@ def update_expectation(
     spec: DedicatedInferenceSpec | None,
     accepted_at: float,
 ) -> Expectation:
-    """Return what has to be proven before an update is settled; `before` is the instance before."""
+    """Return what has to be proven before an update is settled.
+
+    `before` is the instance as read before the write.
+    """
     old, new = resource_version(before), resource_version(answer)
     target = new.pending_spec_version
     advanced = target is not None and old.spec_version is not None and target > old.spec_version

@@ -191,7 +191,7 @@ def spec_digest(spec: DedicatedInferenceSpec | DeploymentSpec) -> str:
 
 
 def latest_spec(instance: DedicatedInference) -> DeploymentSpec | None:
-    """Return the spec that a new instance is about: the pending one, else the current one."""
+    """Return the pending spec of an instance, or else the current one."""
     return instance.pending_deployment_spec or instance.spec
 
 
@@ -242,7 +242,7 @@ def previous_spec(live: DedicatedInference) -> DedicatedInferenceSpec | None:
 
 
 def known_fields(live: DedicatedInference, shown: DeploymentSpec) -> dict[str, Any]:
-    """Return the fields of an instance that are shown, but for its deployments."""
+    """Return the fields that an instance shows, without its deployments."""
     current = {
         "name": live.name,
         "region": live.region,
@@ -295,7 +295,7 @@ def _same_model(wanted: ModelDeployment, live: Iterable[ModelDeployment]) -> Mod
 
 
 def _continued(deployment: ModelDeployment, live: ModelDeployment) -> ModelDeployment:
-    """Return a wanted deployment with what it leaves out as the live one has it."""
+    """Return a wanted deployment; what it leaves out is taken from the live one."""
     found = evolve(
         deployment,
         model_id=live.model_id,

@@ -9,8 +9,8 @@ Rules:
 * A read that started before the write was accepted proves nothing; neither does a read that shows
   an older version of the resource than one seen before (a stale replica). Spec versions decide
   what is older; `updated_at` does where they are equal or not shown.
-* A single wrong version or `updated_at` is overruled by reads that agree for long enough, unless
-  they show another spec than the one sent.
+* A single wrong version or `updated_at` is overruled by reads that agree for long enough; after an
+  update, only by reads that show what was sent.
 * `READY` alone does not prove an update: a stale replica is ready, too. See the table.
 * A failure needs the same proof as a success: it may be left over from before the write.
 * An update is not settled by a read that shows another spec than the one sent, whatever version
@@ -109,8 +109,8 @@ _VANISHED_AFTER_404S = 2
 def accepted_delete_grace(*, has_operation: bool) -> float:
     """Return the seconds after an accepted delete in which a 404 of a new resource proves nothing.
 
-    The provider knew the resource, so only a replica that lags behind may answer 404 too early; a
-    finished operation is proof by itself. Reads in this time are as far apart as all others.
+    The provider knew the resource, so only a replica that lags behind may answer 404 too early. A
+    finished operation is proof by itself.
     """
     return 0.0 if has_operation else AGREEING_SPAN_S
 
@@ -140,18 +140,22 @@ class Evidence(Struct, frozen=True, kw_only=True):
     stale_reads: int = 0
     """Consecutive reads that showed this stale state."""
     stale_since: float = math.inf
+    """Loop time at which the first of them was sent."""
     pending_spec_version: int | None = None
     pending_spec_id: str | None = None
     transitioned: bool = False
-    """A state was seen that neither the one before the write nor the one after it can show."""
+    """The resource was seen in progress, and was not before the write; or it had failed before the
+    write and is ready now."""
     seen_in_progress: bool = False
     agreeing_reads: int = 0
     """Consecutive reads that showed the same state."""
     agreeing_since: float = 0.0
+    """Loop time at which the first of them was sent."""
     agreeing_span_s: float = 0.0
+    """Seconds from the first of them to the last."""
     ever_seen: bool = False
     consecutive_404s: int = 0
-    """404s in a row outside the grace after a create."""
+    """404s in a row, without those in the grace."""
     not_found: bool = False
     """The last answer was a 404."""
     refusal: Any = None
@@ -343,7 +347,7 @@ def _agree(one: Observation, other: Observation) -> bool:
 
 
 def _newest(one: ResourceVersion, other: ResourceVersion) -> ResourceVersion:
-    """Return `other`, which is not older, with what it lacks: a light row shows no spec version."""
+    """Return the newer version, `other`; what it does not show, as a light row, is from `one`."""
     updated_at = one.updated_at if other.updated_at is None else other.updated_at
     spec_version = one.spec_version if other.spec_version is None else other.spec_version
     return evolve(other, updated_at=updated_at, spec_version=spec_version)

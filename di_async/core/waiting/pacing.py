@@ -21,7 +21,7 @@ __all__ = ["PendingLoad", "PollPace", "PollQuota", "expected_window", "plan_pace
 
 # Without a distribution a change may need up to an hour: the providers' own limit for a wait.
 COLD_HORIZON_S = 3600.0
-# A steady stream of own calls keeps every unit in need for ever; plan for half an hour.
+# While more changes keep coming, each unit counts as if it were read for half an hour at least.
 _STEADY_HORIZON_S = 1800.0
 # The expected window opens when this share has settled ...
 _FIRST_SHARE = 0.0001
@@ -29,7 +29,7 @@ _FIRST_SHARE = 0.0001
 _LAST_COUNT = 0.7
 # At unlikely ages a unit is read at most this much less often; a low p99 allows no more.
 _MAX_STRETCH = 1.8
-# A unit that is overdue may stay so for this much longer than it has been.
+# The window of a unit that is overdue closes at its age times this.
 _OVERDUE_FACTOR = 1.5
 # Stretching saves about this share, which likely ages may use.
 _SAVED_SHARE = 0.78

@@ -108,7 +108,10 @@ class ResourceAdapter(Protocol[R]):
         ...
 
     def row_key(self, row: Any) -> "RowKey":
-        """Return a row's id and a fingerprint that changes when its state does; ("", 0) if odd."""
+        """Return a row's id and a fingerprint that changes when its state does.
+
+        `page_index.NO_ROW` for a row that has no id.
+        """
         ...
 
     def decode_row(self, row: Any) -> R:

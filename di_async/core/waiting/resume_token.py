@@ -83,7 +83,7 @@ class ResumeToken(Struct, frozen=True, kw_only=True):
     started_at: float
     deadline_at: float | None = None
     endless: bool = False
-    """The wait has no deadline. Without `deadline_at` and this, no wait was started yet."""
+    """The wait has no deadline. If neither this nor `deadline_at` is set, no wait was started."""
     grace_until: float | None = None
     """Until then a 404 proves nothing, as the resource is new and no read showed it."""
 

@@ -141,14 +141,20 @@ async def delete_proven(
     on_change: Callable[[Change[None]], object] = _ignore,
     change: Change[None] | None = None,
 ) -> None:
-    """Delete and return once GET answers 404, trying again after each failure until a loop time.
+    """Delete and return once GET answers 404; try again after each failure.
 
     A DELETE that was accepted is sent again only if the provider did not carry it out: its id may
-    be a name, which others may have used again since. `change` is the last one that an earlier
-    call, which was cancelled, passed to `on_change`.
+    be a name, which others may have used again since.
+
+    Args:
+        target: the deployments.
+        id: what to delete.
+        until: loop time after which no try begins.
+        on_change: called with the change of each DELETE that was accepted.
+        change: the last one that an earlier call, which was cancelled, passed to `on_change`.
 
     Raises:
-        DIError: of the last try that was answered, or one that says that none was.
+        DIError: the error of the last try that was answered; if none was, one that says so.
     """
     engine, failures = target.engine, 0
     last: DIError | None = None

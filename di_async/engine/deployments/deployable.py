@@ -66,7 +66,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
 
     engine: Engine
     request: Request
-    """Any request of this API: it says whose clock counts."""
+    """Any request of this API: `server_time` is the clock of the server that it goes to."""
     api: DeploymentCalls[R]
     noun: ClassVar[str]
     """For messages: "dedicated inference"."""
@@ -178,7 +178,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
 
         Every answer since then counts: one may come from a cache or from a wrong clock.
         """
-        return self.engine.call_window(self.request(), since).earliest
+        return self.engine.call_window(self.request, since).earliest
 
     def knows_time(self) -> bool:
         """Return whether an answer has shown the provider's clock."""

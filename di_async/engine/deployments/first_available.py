@@ -80,7 +80,7 @@ class Search:
     def _explain(self, error: DIError) -> FailureKind:
         """Return what a failed try means."""
         if isinstance(error, WaitError) and error.resume_token is None:
-            return FailureKind.FINAL  # of the create, not of its wait: what it made is not deleted
+            return FailureKind.FINAL  # `create` raised it, so what it made is not deleted here
         return self.target.explain(error)
 
     def _no_capacity(self, last: DIError | None) -> NoCapacityError:

@@ -318,7 +318,7 @@ class Temporary(Generic[T]):
 def _made_nothing(error: BaseException) -> bool:
     """Return whether a create that failed cannot have created anything.
 
-    A conflict may come from an earlier attempt of the same create: its name is its own.
+    A conflict may come from an earlier attempt of the same create, as nothing else has its name.
     """
     if isinstance(error, InvalidInputError | ConnectError):
         return True

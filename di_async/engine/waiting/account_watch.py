@@ -91,7 +91,7 @@ class _Round(Struct, eq=False):
     """A page was not read, so absence from the others says nothing."""
     walk: PageWalk = field(default_factory=partial(PageWalk, PAGE_SIZE))
     batch: dict[int, Page] = field(default_factory=dict)
-    """The pages that were read since the walk recorded some last."""
+    """The pages read so far that the walk has not recorded yet."""
     page_count: int = 0
     seen: set[str] = field(default_factory=set)
     listed_gone: set[str] = field(default_factory=set)

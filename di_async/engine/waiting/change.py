@@ -138,7 +138,7 @@ class Change(ClientBound, Generic[R]):
 
     @property
     def initial(self) -> Any:
-        """The answer to the write, structured; None after `resume`."""
+        """The decoded answer to the write; None after `resume`."""
         return self._tracker.initial
 
     @property
@@ -159,7 +159,7 @@ class Change(ClientBound, Generic[R]):
 
     @property
     def requests(self) -> int:
-        """Requests that this wait has sent so far."""
+        """Requests that the waits for this change have sent so far."""
         return self._tracker.requests
 
     @property
@@ -172,8 +172,8 @@ class Change(ClientBound, Generic[R]):
         """Seconds until it is expected to settle; None if that is not known, or it is settled.
 
         It is the median for changes of the same action, region and GPU. This client, or the
-        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. They are counted
-        every 20 seconds, and only while such a change is awaited.
+        `DurationModel` of its `PollPolicy`, needs to have seen 20 of them settle. What has settled
+        since is taken into account every 20 seconds, while such a change is awaited.
         """
         try:
             return self._poller().eta(self._tracker)

@@ -16,7 +16,8 @@ Entry = PollEntry[ChangeTracker[Any]]
 
 # Time stamps come in whole seconds.
 _STAMP_S = 1.0
-# A settle noticed after a long silence is placed within this last share of its age.
+# A change that was not read for long before it was found settled: it counts as settled within this
+# last share of its age.
 _MIDPOINT_SHARE = 0.2
 # Longer names of regions and accelerators are cut.
 _MAX_NAME = 100

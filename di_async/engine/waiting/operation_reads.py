@@ -22,7 +22,7 @@ from di_async.engine.waiting.tracker import ChangeTracker
 __all__ = ["FEW_OPERATIONS", "OperationReads"]
 
 FEW_OPERATIONS = 8
-"""So many operations are each followed by GETs."""
+"""Up to this many operations are each read by GET."""
 # An operation is read at least this often, within this share of the quota.
 _REMIND_S = 300.0
 _REMIND_SHARE = 0.2
@@ -91,7 +91,10 @@ class OperationReads:
         return True
 
     def read_overdue(self, quota: PollQuota, seconds: float) -> None:
-        """Read what was not read for long, within a share of the quota of these seconds."""
+        """Read the operations that were not read for long, as a share of the quota allows.
+
+        `seconds`: until this is called again.
+        """
         now = self._clock.now()
         due = [
             (read.sent_at, tracker)

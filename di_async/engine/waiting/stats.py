@@ -18,7 +18,8 @@ class Stats:
         lists: list pages that polling has read so far, silent repeats included.
         confirms: confirming GETs that are queued.
         period: seconds between two reads of a page or a resource, at the current pace.
-        distributions: the kinds (action, region, accelerator) whose durations are known well.
+        distributions: the kinds (action, region, accelerator) of which 20 or more durations are
+            known, so that reads are planned with them.
         minute: requests counted by the budget in the last minute; None without a budget.
         hour: requests counted by the budget in the last hour; None without a budget.
         refused: 429 answers.

@@ -102,13 +102,13 @@ class ChangeTracker(Generic[R]):
         self.history = History(listeners=listeners)
         self.waiters = Waiters()
         self.requests = 0
-        """Requests that this wait has cost so far, silent repeats included."""
+        """Requests that the waits for this change have cost so far, silent repeats included."""
         self.resource_looks_settled = False
         """The resource looks settled while an operation is still pending."""
         self.unsettled_at: float | None = None
-        """When the last read was sent that showed the change in progress."""
+        """When the last read that showed the change in progress was sent."""
         self.settled_read_at: float | None = None
-        """When the answer of the read was received that settled the change."""
+        """When the read that settled the change was answered."""
         # Created just now, an operation may not be visible everywhere yet.
         created = Expectation(action=Action.CREATE, accepted_at=started)
         self._operations = tuple(PendingOperation(ref, created) for ref in operations)
@@ -174,7 +174,7 @@ class ChangeTracker(Generic[R]):
 
     @property
     def grace_until(self) -> float | None:
-        """Epoch seconds until which a 404 proves nothing, as the resource is new; None: it does."""
+        """Epoch seconds until which a 404 of the new resource proves nothing; None: it counts."""
         until = self.expectation.grace_until
         in_grace = self.clock.now() < until and not self.evidence.ever_seen
         return self.clock.wall_at(until) if in_grace else None
