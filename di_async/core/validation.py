@@ -37,7 +37,6 @@ __all__ = [
     "find_faults",
     "flag",
     "in_request",
-    "is_uuid",
     "mapping",
     "nested",
     "raise_faults",
@@ -276,18 +275,11 @@ def flag(_: Any, __: Any, value: Any) -> None:
         _reject("true or false", value)
 
 
-def is_uuid(value: Any) -> bool:
-    """Return whether this is a UUID as text."""
-    try:
-        UUID(value)
-    except (AttributeError, TypeError, ValueError):
-        return False
-    return True
-
-
 def uuid(_: Any, __: Any, value: Any) -> None:
     """Accept a UUID as text."""
-    if not is_uuid(value):
+    try:
+        UUID(value)
+    except (ValueError, AttributeError, TypeError):
         _reject("a UUID", value)
 
 

@@ -12,10 +12,9 @@ from typing import Any
 from msgspec import Struct
 
 from di_async.core.errors import DIError, NotFoundError, OutcomeUnknownError
-from di_async.core.http import Priority, Request
+from di_async.core.http import Priority, Request, is_uuid
 from di_async.core.moment import Moment
 from di_async.core.responses import no_content
-from di_async.core.validation import is_uuid
 from di_async.core.waiting.evidence import accepted_delete_grace
 from di_async.core.waiting.observation import NO_EXPECTATION, Action, Expectation, Phase
 from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
