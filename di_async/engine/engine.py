@@ -418,7 +418,8 @@ class Engine:
         until = math.inf if token.endless else token.deadline_at
         if token.deadline_at is not None:
             # This machine's clock may be behind: no wait is longer than the whole change had.
-            until = min(token.deadline_at, clock.wall() + token.deadline_at - token.started_at)
+            longest = token.deadline_at - token.started_at
+            until = min(token.deadline_at, clock.wall() + longest) if longest > 0 else None
         return Change(
             tracker,
             self._poller,
