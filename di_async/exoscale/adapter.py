@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 from attrs import evolve
 from msgspec.structs import replace
 
+from di_async.core.errors import DecodeError, InvalidInputError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page, rows_under
-from di_async.core.serving import ConnectOptions, ServingTarget
+from di_async.core.secret import Secret
+from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
 from di_async.core.waiting.observation import Expectation, Observation, Phase
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.resource_adapter import CallRecord, Capabilities, ResourceAdapter
@@ -25,11 +27,18 @@ from di_async.exoscale.lifecycle import (
     read_sent,
     row_key,
 )
-from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, LogEntry, Model, Operation
-from di_async.exoscale.serving import check_connect, check_serving, serving_target
+from di_async.exoscale.models import (
+    CODEC,
+    AIAPIKey,
+    Deployment,
+    LogEntry,
+    Model,
+    Operation,
+    RevealedKey,
+)
 from di_async.exoscale.zone_requests import ZoneRequests, decode_with_id, read_list
 
-__all__ = ["CAPABILITIES", "OPERATION", "ZoneAdapter"]
+__all__ = ["CAPABILITIES", "OPERATION", "ZoneAdapter", "check_connect", "reveal_api_key"]
 
 R = TypeVar("R", bound=Deployment | Model | AIAPIKey)
 
@@ -115,11 +124,24 @@ class ZoneAdapter(ResourceAdapter[R]):
 
     def check_serving(self, resource: Any) -> None:
         """Check that a deployment has replicas."""
-        check_serving(resource)
+        if resource.replicas == 0:
+            raise InvalidInputError(
+                f"{resource.name} has 0 replicas, so nothing answers; scale {resource.id} to 1 "
+                "first"
+            )
 
     async def serving_target(self, resource: Any, options: ConnectOptions) -> ServingTarget:
-        """Return the URL of a ready deployment, with its key."""
-        return await serving_target(self._requests, resource, options)
+        """Return the URL of a ready deployment, with its key.
+
+        Raises:
+            InvalidInputError: it has no replicas.
+            NotServingYetError: it has no URL yet.
+        """
+        self.check_serving(resource)
+        if not resource.deployment_url:
+            raise NotServingYetError(f"{resource.name} has no deployment-url yet")
+        key = options.access_token or await reveal_api_key(self._requests, resource.id)
+        return ServingTarget(url=resource.deployment_url, access_token=key)
 
     async def recent_logs(self, id: str, lines: int, call: CallRecord) -> Sequence[str]:
         """Return the last lines of a deployment's log, the oldest first; models have none."""
@@ -137,3 +159,26 @@ class ZoneAdapter(ResourceAdapter[R]):
         """Return zone and GPU family."""
         zone = self._requests.zone
         return duration_key(zone, resource) if isinstance(resource, Deployment) else (zone, "")
+
+
+def check_connect(options: ConnectOptions) -> None:
+    """Check what is passed to `connect`. Raises `InvalidInputError`."""
+    if options.private:
+        raise InvalidInputError("private: Exoscale has no private endpoints")
+    if options.mint_token is not None:
+        raise InvalidInputError(
+            "mint_token: Exoscale reveals the key of a deployment; leave it out, or pass "
+            "access_token="
+        )
+
+
+async def reveal_api_key(requests: ZoneRequests, id: str) -> Secret:
+    """Return the API key of a deployment's inference endpoint."""
+
+    def read(body: Any) -> Secret:
+        key = CODEC.structure(body, RevealedKey).api_key
+        if key is None:
+            raise DecodeError("the answer has no 'api-key' @ $", transient=True)
+        return key
+
+    return await requests.json("reveal_api_key", read, id)

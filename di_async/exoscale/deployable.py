@@ -10,10 +10,10 @@ from di_async.core.errors import DIError
 from di_async.core.pricing import Placement
 from di_async.core.serving import ConnectOptions
 from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.exoscale.adapter import check_connect
 from di_async.exoscale.lifecycle import is_public
 from di_async.exoscale.models import Deployment
 from di_async.exoscale.placement import places_with_model, unpriced_reason
-from di_async.exoscale.serving import check_connect
 from di_async.exoscale.spec import DeploymentSpec, complete_spec
 from di_async.exoscale.zone_requests import ZoneRequests
 

@@ -30,7 +30,7 @@ from di_async.engine.writes.lost_writes import (
     unknown_write,
 )
 from di_async.engine.writes.retried_create import find_earlier_attempt, first_attempt
-from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter
+from di_async.exoscale.adapter import CAPABILITIES, ZoneAdapter, reveal_api_key
 from di_async.exoscale.deployable import ExoscaleDeployable
 from di_async.exoscale.lifecycle import (
     is_pending,
@@ -40,7 +40,6 @@ from di_async.exoscale.lifecycle import (
 )
 from di_async.exoscale.models import Deployment, LogEntry, Operation
 from di_async.exoscale.placement import find_places
-from di_async.exoscale.serving import reveal_api_key
 from di_async.exoscale.spec import (
     DeploymentSpec,
     SpecLike,

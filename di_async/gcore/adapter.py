@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from di_async.core.errors import InvalidInputError
 from di_async.core.http import Endpoint, Priority, Request
 from di_async.core.pagination import Page, with_rows
 from di_async.core.responses import own_id, resource_body
-from di_async.core.serving import ConnectOptions, ServingTarget
+from di_async.core.serving import ConnectOptions, NotServingYetError, ServingTarget
 from di_async.core.waiting.observation import Expectation, Observation
 from di_async.core.waiting.page_index import RowKey
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -26,9 +27,8 @@ from di_async.gcore.lifecycle import (
     row_key,
 )
 from di_async.gcore.models import CODEC, Inference, Task
-from di_async.gcore.serving import check_connect, check_serving, serving_target
 
-__all__ = ["InferenceAdapter"]
+__all__ = ["InferenceAdapter", "check_connect"]
 
 R = TypeVar("R", bound=Inference)
 
@@ -106,11 +106,32 @@ class InferenceAdapter(ResourceAdapter[R]):
 
     def check_serving(self, resource: R) -> None:
         """Check that a resource is not stopped."""
-        check_serving(resource)
+        if resource.status == "DISABLED":
+            raise InvalidInputError(f"{resource.name} is stopped; start it before you connect")
 
     async def serving_target(self, resource: R, options: ConnectOptions) -> ServingTarget:
-        """Return the address of a resource. No request is sent."""
-        return serving_target(resource, options)
+        """Return the address of a resource, with the caller's key. No request is sent.
+
+        Raises:
+            InvalidInputError: it is stopped, or its key was not passed.
+            NotServingYetError: it has no address yet.
+        """
+        self.check_serving(resource)
+        if not resource.address:
+            raise NotServingYetError(
+                f"{resource.name} has no address yet (status {resource.status})"
+            )
+        if options.access_token is None and resource.auth_enabled is not False:
+            raise InvalidInputError(
+                f"the API shows no key of {resource.name}; pass access_token=, the secret of one "
+                "of its `api_keys`"
+            )
+        asleep = resource.status == "PENDING"
+        return ServingTarget(
+            url=resource.address,
+            access_token=options.access_token,
+            note="it is scaled to zero; the first probe wakes it" if asleep else None,
+        )
 
     def duration_key(self, resource: R) -> tuple[str, str]:
         """Return regions and flavor."""
@@ -122,3 +143,14 @@ def _task(body: Any, id: str) -> Task:
     task = CODEC.structure(resource_body(body, "id"), Task)
     own_id(task.id, id)
     return task
+
+
+def check_connect(options: ConnectOptions) -> None:
+    """Check what is passed to `connect`. Raises `InvalidInputError`."""
+    if options.private:
+        raise InvalidInputError("private: Gcore has no private endpoints")
+    if options.mint_token is not None:
+        raise InvalidInputError(
+            "mint_token: a key opens a Gcore deployment only if its spec names it; create one with "
+            "`client.api_keys`, name it in `api_keys`, and pass it as access_token="
+        )

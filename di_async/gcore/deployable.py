@@ -11,10 +11,10 @@ from di_async.core.pricing import HourlyPrice, Placement
 from di_async.core.serving import ConnectOptions
 from di_async.core.text_input import is_id_number
 from di_async.engine.deployments.deployable import Deployable, Named, OnUnreadable, collect_rows
+from di_async.gcore.adapter import check_connect
 from di_async.gcore.api import find_named
 from di_async.gcore.models import InferenceDeployment
 from di_async.gcore.placement import read_price, unpriced_reason
-from di_async.gcore.serving import check_connect
 
 if TYPE_CHECKING:
     from di_async.gcore.inference_deployments import InferenceDeployments
