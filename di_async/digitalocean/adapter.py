@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from di_async.core.errors import InvalidInputError
 from di_async.core.http import Priority
 from di_async.core.pagination import Page
 from di_async.core.responses import own_id
@@ -16,7 +17,8 @@ from di_async.digitalocean.api import ENDPOINTS, RESERVED, any_page, unwrap
 from di_async.digitalocean.lifecycle import duration_key, observe, observe_row, row_key
 from di_async.digitalocean.models import CODEC, DedicatedInference
 from di_async.digitalocean.row_summaries import read_summaries
-from di_async.digitalocean.serving import check_connect, serving_target
+from di_async.digitalocean.serving import ca_certificate, create_token
+from di_async.digitalocean.spec import check_name
 from di_async.engine.engine import Engine
 
 __all__ = ["DedicatedInferenceAdapter", "read_instance"]
@@ -75,14 +77,39 @@ class DedicatedInferenceAdapter(ResourceAdapter[DedicatedInference]):
         return observe_row(resource, row, expectation)
 
     def check_connect(self, options: ConnectOptions) -> None:
-        """Check that a key is known, or can be created."""
-        check_connect(options)
+        """Check that a key is known, or can be created.
+
+        Raises:
+            InvalidInputError: neither.
+        """
+        if options.mint_token is not None:
+            check_name(options.mint_token)
+        elif options.access_token is None:
+            raise InvalidInputError(
+                "the endpoint's token is not known, as only the create's answer shows it; pass "
+                "access_token=, or mint_token=NAME to create another"
+            )
 
     async def serving_target(
         self, resource: DedicatedInference, options: ConnectOptions
     ) -> ServingTarget:
-        """Return an active instance's endpoint."""
-        return await serving_target(self._engine, resource, options)
+        """Return an active instance's endpoint; create the token of `mint_token`, read the CA.
+
+        Raises:
+            InvalidInputError: it has no such endpoint.
+        """
+        at, id = resource.endpoints, resource.id
+        host = at and (at.private_endpoint_fqdn if options.private else at.public_endpoint_fqdn)
+        if not host:
+            kind, other = ("private", "out") if options.private else ("public", "")
+            raise InvalidInputError(
+                f"{resource.name or id} has no {kind} endpoint; connect with{other} private=True"
+            )
+        ca = (await ca_certificate(self._engine, id)).pem if options.private else None
+        key = options.access_token
+        if options.mint_token is not None:
+            key = (await create_token(self._engine, id, options.mint_token)).value
+        return ServingTarget(url=host, access_token=key, ca_pem=ca)
 
     def duration_key(self, resource: DedicatedInference) -> tuple[str, str]:
         """Return region and first GPU."""

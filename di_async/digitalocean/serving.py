@@ -1,23 +1,15 @@
-"""Access to the endpoints of instances: tokens, the private endpoint's CA, and URLs."""
+"""Access to the endpoints of instances: tokens, and the private endpoint's CA."""
 
 from functools import partial
 
-from di_async.core.errors import InvalidInputError
-from di_async.core.serving import ConnectOptions, ServingTarget
 from di_async.digitalocean.api import ENDPOINTS, list_rows, unwrap
-from di_async.digitalocean.models import (
-    CODEC,
-    AccessToken,
-    CACertificate,
-    DedicatedInference,
-    read_ca,
-)
+from di_async.digitalocean.models import CODEC, AccessToken, CACertificate, read_ca
 from di_async.digitalocean.spec import check_name
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
 from di_async.engine.writes.create_once import create_once
 
-__all__ = ["ca_certificate", "check_connect", "create_token", "list_tokens", "serving_target"]
+__all__ = ["ca_certificate", "create_token", "list_tokens"]
 
 
 def list_tokens(engine: Engine, id: str, page_size: int = 200) -> Listing[AccessToken]:
@@ -48,40 +40,3 @@ async def ca_certificate(engine: Engine, id: str) -> CACertificate:
     """Return the CA behind the private endpoint."""
     request = ENDPOINTS["ca_certificate"].request(id)
     return await engine.json(request, read_ca)
-
-
-def check_connect(options: ConnectOptions) -> None:
-    """Check that a key is known, or can be created.
-
-    Raises:
-        InvalidInputError: neither.
-    """
-    if options.mint_token is not None:
-        check_name(options.mint_token)
-    elif options.access_token is None:
-        raise InvalidInputError(
-            "the endpoint's token is not known, as only the create's answer shows it; pass "
-            "access_token=, or mint_token=NAME to create another"
-        )
-
-
-async def serving_target(
-    engine: Engine, di: DedicatedInference, options: ConnectOptions
-) -> ServingTarget:
-    """Return an active instance's endpoint; create the token of `mint_token`, read the CA.
-
-    Raises:
-        InvalidInputError: it has no such endpoint.
-    """
-    at = di.endpoints
-    host = at and (at.private_endpoint_fqdn if options.private else at.public_endpoint_fqdn)
-    if not host:
-        kind, other = ("private", "out") if options.private else ("public", "")
-        raise InvalidInputError(
-            f"{di.name or di.id} has no {kind} endpoint; connect with{other} private=True"
-        )
-    ca = (await ca_certificate(engine, di.id)).pem if options.private else None
-    key = options.access_token
-    if options.mint_token is not None:
-        key = (await create_token(engine, di.id, options.mint_token)).value
-    return ServingTarget(url=host, access_token=key, ca_pem=ca)
