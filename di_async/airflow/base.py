@@ -11,13 +11,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from di_async.airflow.attempts import Attempts
 from di_async.airflow.cleanup import Cleanup, Create, delete_all
-from di_async.airflow.deployments import (
-    PASSED_ON,
-    api_of,
-    default_timeout,
-    describe,
-    failure,
-)
+from di_async.airflow.deployments import PASSED_ON, api_of, default_timeout, describe, failure
 from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
@@ -25,11 +19,7 @@ from di_async.airflow.settings import ConnectionSettings
 from di_async.airflow.trigger import SettledTrigger, until_answering
 from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
-from di_async.core.errors import (
-    DeploymentFailedError,
-    DIError,
-    ResourceVanishedError,
-)
+from di_async.core.errors import DeploymentFailedError, DIError, ResourceVanishedError
 from di_async.engine.client import Client
 from di_async.engine.deployments.cleanup import finish
 from di_async.engine.deployments.deployable_api import DeployableApi

@@ -14,14 +14,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from di_async.airflow.cleanup import delete_all
-from di_async.airflow.deployments import (
-    api_of,
-    describe,
-    failure,
-    resume,
-    success,
-    zone_of,
-)
+from di_async.airflow.deployments import api_of, describe, failure, resume, success, zone_of
 from di_async.airflow.hook import settings_of
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.settings import ConnectionSettings

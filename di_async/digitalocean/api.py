@@ -14,13 +14,7 @@ from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.protocols import ApiDialect
 from di_async.core.rate_limit import RateLimitInfo
 from di_async.core.redaction import redact, sent_secrets
-from di_async.core.responses import (
-    error_body,
-    fits_status,
-    parse_integer,
-    string_list,
-    texts_under,
-)
+from di_async.core.responses import error_body, fits_status, parse_integer, string_list, texts_under
 from di_async.core.secret import Secret, SecretHeaders
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing

@@ -10,12 +10,7 @@ from di_async.core.errors import DeploymentFailedError, DIError, InvalidInputErr
 from di_async.core.pricing import HourlyPrice
 from di_async.core.serving import ConnectOptions
 from di_async.digitalocean.models import DedicatedInference
-from di_async.digitalocean.placement import (
-    accelerators_of,
-    price_of,
-    unpriced_reason,
-    with_gpu,
-)
+from di_async.digitalocean.placement import accelerators_of, price_of, unpriced_reason, with_gpu
 from di_async.digitalocean.spec import (
     DedicatedInferenceSpec,
     check_name,

@@ -20,12 +20,7 @@ from di_async.core.http import Endpoint, Request, Response
 from di_async.core.http_time import parse_http_date, retry_after
 from di_async.core.protocols import ApiDialect
 from di_async.core.redaction import redact, sent_secrets
-from di_async.core.responses import (
-    error_body,
-    fits_status,
-    string_list,
-    texts_under,
-)
+from di_async.core.responses import error_body, fits_status, string_list, texts_under
 from di_async.core.secret import Secret, SecretHeaders, reveal
 
 __all__ = ["ENDPOINTS", "ExoscaleDialect", "authorization"]

@@ -35,20 +35,11 @@ from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import Change
 from di_async.engine.waiting.event_stream import StatusStream
 from di_async.engine.writes.deletion import delete
-from di_async.engine.writes.lost_writes import (
-    AcceptedWrite,
-    recover_write,
-    retry_while_busy,
-)
+from di_async.engine.writes.lost_writes import AcceptedWrite, recover_write, retry_while_busy
 from di_async.engine.writes.retried_create import candidate_ids
 from di_async.exoscale.adapter import OPERATION, ZoneAdapter
 from di_async.exoscale.api import ENDPOINTS
-from di_async.exoscale.lifecycle import (
-    is_pending,
-    is_public,
-    operation_phase,
-    operation_reason,
-)
+from di_async.exoscale.lifecycle import is_pending, is_public, operation_phase, operation_reason
 from di_async.exoscale.models import CODEC, AIAPIKey, Deployment, Model, Operation
 from di_async.exoscale.zone_requests import ZoneRequests
 

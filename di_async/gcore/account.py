@@ -24,14 +24,7 @@ from di_async.engine.writes.create_once import create_once
 from di_async.engine.writes.cut_off import report_if_cut_off
 from di_async.engine.writes.deletion import delete_at_once
 from di_async.gcore.api import ACCOUNT, MAX_PAGE, TASK, find_named, read_page
-from di_async.gcore.models import (
-    CODEC,
-    APIKey,
-    Flavor,
-    InferenceSecret,
-    RegionCapacity,
-    Task,
-)
+from di_async.gcore.models import CODEC, APIKey, Flavor, InferenceSecret, RegionCapacity, Task
 
 __all__ = ["APIKeys", "Catalog", "InferenceSecrets", "Tasks", "project_of"]
 

@@ -16,16 +16,8 @@ from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.core.waiting.resume_token import ResourceRef
 from di_async.engine.engine import Engine
 from di_async.gcore.api import TASK, in_region, read_page
-from di_async.gcore.desired_state import (
-    stored_state,
-)
-from di_async.gcore.lifecycle import (
-    duration_key,
-    observe,
-    observe_row,
-    observe_task,
-    row_key,
-)
+from di_async.gcore.desired_state import stored_state
+from di_async.gcore.lifecycle import duration_key, observe, observe_row, observe_task, row_key
 from di_async.gcore.models import CODEC, Inference, Task
 
 __all__ = ["InferenceAdapter", "check_connect"]

@@ -17,12 +17,7 @@ from di_async.core.http_time import retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.protocols import ApiDialect
 from di_async.core.redaction import redact, sent_secrets
-from di_async.core.responses import (
-    error_body,
-    fits_status,
-    string_list,
-    texts_under,
-)
+from di_async.core.responses import error_body, fits_status, string_list, texts_under
 from di_async.core.secret import Secret, SecretHeaders
 
 __all__ = [

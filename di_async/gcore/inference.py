@@ -40,11 +40,7 @@ from di_async.engine.writes.lost_writes import (
 )
 from di_async.gcore.adapter import InferenceAdapter
 from di_async.gcore.api import MAX_PAGE, find_named, read_page
-from di_async.gcore.desired_state import (
-    DesiredState,
-    digest_secrets,
-    matches,
-)
+from di_async.gcore.desired_state import DesiredState, digest_secrets, matches
 from di_async.gcore.lifecycle import (
     desired_is_proof,
     is_deleting,

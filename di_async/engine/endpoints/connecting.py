@@ -24,12 +24,7 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.redaction import one_line
 from di_async.core.secret import Secret
-from di_async.core.serving import (
-    ConnectOptions,
-    ServingTarget,
-    as_secret,
-    pauses,
-)
+from di_async.core.serving import ConnectOptions, ServingTarget, as_secret, pauses
 from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
 from di_async.core.waiting.observation import NO_EXPECTATION, Action, Phase
 from di_async.core.waiting.resource_adapter import CallRecord

@@ -24,11 +24,7 @@ from di_async.engine.log import Log
 from di_async.engine.reading import LOOKUP_DELAYS_S, read_after
 from di_async.engine.waiting.change import Change
 from di_async.engine.writes.cut_off import report_if_cut_off
-from di_async.engine.writes.lost_writes import (
-    AMBIGUOUS_ERRORS,
-    AcceptedWrite,
-    backoff,
-)
+from di_async.engine.writes.lost_writes import AMBIGUOUS_ERRORS, AcceptedWrite, backoff
 
 __all__ = ["created_since", "delete", "delete_at_once"]
 
