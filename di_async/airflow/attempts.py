@@ -15,25 +15,23 @@ from di_async.airflow.names import digest
 from di_async.airflow.record import Record
 from di_async.airflow.wall_clock import utc_now
 from di_async.core.errors import (
-    APIError,
-    ConnectError,
     DeploymentFailedError,
     DIError,
     InvalidInputError,
     NotFoundError,
     OutcomeUnknownError,
-    ServerError,
     WaitError,
 )
 from di_async.core.waiting.evidence import CREATE_GRACE_S
 from di_async.core.waiting.observation import Phase
 from di_async.engine.client import Client
 from di_async.engine.deployments.deployable_api import DeployableApi
+from di_async.engine.deployments.temporary import made_nothing
 from di_async.engine.frames import clears_frames
 from di_async.engine.log import Log
 from di_async.engine.waiting.change import Change
 
-__all__ = ["Attempts", "made_nothing"]
+__all__ = ["Attempts"]
 
 
 @frozen(kw_only=True)
@@ -245,13 +243,3 @@ async def _failed_operation(client: Client, record: Record) -> bool:
 
 def _api_of(client: Client, record: Record) -> DeployableApi[Any]:
     return api_of(client, zone_of(record.resume_token))
-
-
-def made_nothing(error: BaseException) -> bool:
-    """Return whether a create that failed cannot have made anything.
-
-    Of a conflict, `create` has proven that the name belongs to something else.
-    """
-    if isinstance(error, InvalidInputError | ConnectError):
-        return True
-    return isinstance(error, APIError) and not isinstance(error, ServerError)

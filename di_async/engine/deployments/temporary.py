@@ -53,7 +53,7 @@ from di_async.engine.log import Log
 from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
 from di_async.engine.waiting.failures import replace_advice
 
-__all__ = ["Temporary"]
+__all__ = ["Temporary", "made_nothing"]
 
 logger = Log("di_async")
 
@@ -309,18 +309,19 @@ class Temporary(Generic[T]):
         made = getattr(failed, "write_result", None)
         if made is not None:
             self._ids.setdefault(made.id)
-        elif not _made_nothing(failed):
+        elif isinstance(failed, ConflictError) or not made_nothing(failed):
+            # A conflict may come from an earlier attempt of the same create, as nothing else has
+            # its name.
             found = await find_made(self.target, self.name, self._until)
             self._ids = dict.fromkeys(found) | self._ids
             self._unresolved = "" if self._ids or self._was_deleted else story_of(failed)
 
 
-def _made_nothing(error: BaseException) -> bool:
-    """Return whether a create that failed cannot have created anything.
+def made_nothing(error: BaseException) -> bool:
+    """Return whether a create that failed cannot have made anything.
 
-    A conflict may come from an earlier attempt of the same create, as nothing else has its name.
+    Of a conflict, `create` has proven that the name belongs to something else.
     """
     if isinstance(error, InvalidInputError | ConnectError):
         return True
-    refused = isinstance(error, APIError)
-    return refused and not isinstance(error, ServerError | ConflictError)
+    return isinstance(error, APIError) and not isinstance(error, ServerError)
