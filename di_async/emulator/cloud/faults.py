@@ -52,32 +52,28 @@ def _flag(_: object, attribute: "Attribute[bool]", value: object) -> None:
         raise ValueError(f"{attribute.name}: expected true or false")  # noqa: TRY004 - as above
 
 
-def _count(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{attribute.name}: expected a whole number of 1 or more")
+def _between(
+    low: float, high: float, expected: str, kinds: tuple[type, ...] = (int, float)
+) -> Callable[[object, "Attribute[Any]", Any], None]:
+    """Return a check that a value is a number within these bounds."""
+
+    def check(_: object, attribute: "Attribute[Any]", value: Any) -> None:
+        number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise ValueError(f"{attribute.name}: expected {expected}")
+
+    return check
 
 
-def _probability(_: object, attribute: "Attribute[float]", value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:  # type: ignore[operator]
-        raise ValueError(f"{attribute.name}: expected a number from 0 to 1")
+_count = _between(1, math.inf, "a whole number of 1 or more", (int,))
+_probability = _between(0, 1, "a number from 0 to 1")
+_seconds = _between(0, _MAX_SECONDS, f"0 to {_MAX_SECONDS:g} seconds")
+_http_status = _between(200, 599, "200 to 599", (int,))
 
 
 def _window(_: object, attribute: "Attribute[str]", value: object) -> None:
     if value not in ("minute", "hour"):
         raise ValueError(f"{attribute.name}: expected 'minute' or 'hour'")
-
-
-def _seconds(_: object, attribute: "Attribute[float]", value: object) -> None:
-    """Accept a number of seconds that can be waited for."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _MAX_SECONDS:  # type: ignore[operator]
-        raise ValueError(f"{attribute.name}: expected 0 to {_MAX_SECONDS:g} seconds")
-
-
-def _http_status(_: object, attribute: "Attribute[int]", value: object) -> None:
-    if not isinstance(value, int) or not 200 <= value <= 599:
-        raise ValueError(f"{attribute.name}: expected 200 to 599")
 
 
 def _header_text(_: object, attribute: "Attribute[str]", value: object) -> None:
