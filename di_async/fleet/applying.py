@@ -20,7 +20,7 @@ from di_async.core.errors import (
     UnprocessableEntityError,
 )
 from di_async.core.pricing import HourlyPrice, MaxHourly, check_price, parse_max_hourly
-from di_async.core.seconds import checked_seconds, checked_timeout
+from di_async.core.seconds import checked_seconds
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
 from di_async.engine.concurrency import with_budget
@@ -28,7 +28,7 @@ from di_async.engine.deployments.cleanup import delete_named, error_of
 from di_async.engine.frames import clears_frames
 from di_async.engine.hooks import checked_callback
 from di_async.engine.log import Log
-from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout, check_timeout
 from di_async.engine.waiting.failures import notes_of
 from di_async.fleet.apply_report import Applied, ApplyReport, Leftover
 from di_async.fleet.fleet_file import PROVIDERS, Fleet
@@ -194,8 +194,7 @@ class FleetRun:
             )
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidInputError("concurrency: expected a whole number of at least 1")
-        if not isinstance(timeout, Default):
-            checked_timeout(timeout)
+        check_timeout(timeout)
         checked_seconds(name_timeout, "name_timeout")
         by_provider = _by_provider(clients)
         _check_options(options or {})

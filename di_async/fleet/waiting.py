@@ -15,11 +15,10 @@ from attrs import define, field, frozen
 
 from di_async.core.errors import InvalidInputError, WaitTimeoutError
 from di_async.core.printable import printable
-from di_async.core.seconds import checked_timeout
 from di_async.engine.arguments import checked_changes
 from di_async.engine.client_bound import ClientBound
 from di_async.engine.frames import clears_frames
-from di_async.engine.waiting.change import DEFAULT, Change, Default, Timeout
+from di_async.engine.waiting.change import DEFAULT, Change, Timeout, check_timeout
 
 __all__ = ["Completions", "Failure", "ReturnWhen", "WaitReport", "as_completed", "wait_all"]
 
@@ -152,7 +151,7 @@ class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
 
     def __init__(self, changes: Iterable[Change[R]], timeout: Timeout) -> None:
         self._changes = checked_changes("as_completed", changes)
-        _check(timeout)
+        check_timeout(timeout)
         self._timeout = timeout
         self._ended = _Ended()
 
@@ -197,14 +196,9 @@ class Completions(ClientBound, AsyncIterator[Change[R]], Generic[R]):
             _cancel_from_any_thread(self._waits)
 
 
-def _check(timeout: Timeout) -> None:
-    if not isinstance(timeout, Default):
-        checked_timeout(timeout)
-
-
 def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], asyncio.Task[Any]]:
     """Start a wait for each, all different, now, so that they share one deadline."""
-    _check(timeout)
+    check_timeout(timeout)
     loop = asyncio.get_running_loop()
     return {change: loop.create_task(change.wait(timeout=timeout)) for change in changes}
 

@@ -115,8 +115,6 @@ class Temporary(Generic[T]):
         checked_seconds(self.lifetime, "lifetime", positive=True)
         checked_seconds(self.cleanup_timeout, "cleanup_timeout", positive=True)
         check_prefix(self.prefix)
-        if not isinstance(self.timeout, Default):
-            checked_timeout(self.timeout)
         check_lifetime(self.lifetime, self._longest_wait)
         self.target.check_options(self.options)
         self.spec = self.target.complete(self.spec)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from di_async.engine.endpoints.serving import Probe, ServingEndpoint
     from di_async.engine.waiting.poller import Poller
 
-__all__ = ["DEFAULT", "Change", "Default", "Timeout"]
+__all__ = ["DEFAULT", "Change", "Default", "Timeout", "check_timeout"]
 
 R = TypeVar("R", covariant=True)
 
@@ -63,6 +63,12 @@ class Default(Enum):
 DEFAULT = Default.DEFAULT
 Timeout = float | None | Default
 """Seconds; None waits for ever. If it is not given, the provider's default holds."""
+
+
+def check_timeout(timeout: Timeout) -> None:
+    """Check a timeout that a caller passed. Raises `InvalidInputError`."""
+    if not isinstance(timeout, Default):
+        checked_timeout(timeout)
 
 
 @contextmanager
@@ -245,8 +251,7 @@ class Change(ClientBound, Generic[R]):
         It ends when the change has settled, and raises what `wait` raises. Leaving the loop early
         ends the polling, not the change. `timeout` is in seconds, as in `wait`.
         """
-        if not isinstance(timeout, Default):
-            checked_timeout(timeout)  # here, and not at the first step
+        check_timeout(timeout)  # here, and not at the first step
         follow = functools.partial(self._next_decision, any_news=True)
         seconds = functools.partial(self._seconds, timeout)
         return EventStream(self._tracker, follow, self._result, seconds, self._begin_span)
