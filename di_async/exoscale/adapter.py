@@ -134,10 +134,8 @@ class ZoneAdapter(ResourceAdapter[R]):
         """Return the URL of a ready deployment, with its key.
 
         Raises:
-            InvalidInputError: it has no replicas.
             NotServingYetError: it has no URL yet.
         """
-        self.check_serving(resource)
         if not resource.deployment_url:
             raise NotServingYetError(f"{resource.name} has no deployment-url yet")
         key = options.access_token or await reveal_api_key(self._requests, resource.id)

@@ -105,10 +105,9 @@ class InferenceAdapter(ResourceAdapter[R]):
         """Return the address of a resource, with the caller's key. No request is sent.
 
         Raises:
-            InvalidInputError: it is stopped, or its key was not passed.
+            InvalidInputError: its key was not passed.
             NotServingYetError: it has no address yet.
         """
-        self.check_serving(resource)
         if not resource.address:
             raise NotServingYetError(
                 f"{resource.name} has no address yet (status {resource.status})"

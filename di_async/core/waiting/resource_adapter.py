@@ -162,10 +162,10 @@ class ResourceAdapter(Protocol[R]):
     async def serving_target(self, resource: R, options: "ConnectOptions") -> "ServingTarget":
         """Return where a settled resource serves, with its key. It may send requests.
 
-        `check_connect` has accepted the options.
+        `check_connect` has accepted the options, and `check_serving` the resource.
 
         Raises:
-            InvalidInputError: it serves nothing as it is; the message says what to do.
+            InvalidInputError: it cannot be called as it is; the message says what to do.
         """
         raise InvalidInputError(f"a {self.noun} has no endpoint to connect to")
 

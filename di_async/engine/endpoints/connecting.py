@@ -269,6 +269,7 @@ async def _serving_target(
                         was_read = False
                         resource = await _read(tracker, Priority.READ)
                     was_read = True
+                    tracker.adapter.check_serving(resource)
                     return await tracker.adapter.serving_target(resource, options)
                 except DIError as error:
                     missing = isinstance(error, NotFoundError)
