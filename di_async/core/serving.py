@@ -12,7 +12,8 @@ import orjson
 from attrs import field, frozen
 from msgspec import Struct
 
-from di_async.core.errors import APIError, DIError, InvalidInputError, api_error
+from di_async.core.codec import loads
+from di_async.core.errors import APIError, DecodeError, DIError, InvalidInputError, api_error
 from di_async.core.http import Request, Response
 from di_async.core.redaction import redact
 from di_async.core.secret import Secret, hidden
@@ -168,8 +169,8 @@ def error_message(body: Any) -> str | None:
 
 def _json(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return loads(body)
+    except DecodeError:
         return None
 
 

@@ -107,6 +107,14 @@ def test_success_that_is_not_a_completion(body: str) -> None:
     assert not is_completion(Response(200, {}, body.encode()))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_answers_in_another_encoding(encoding: str) -> None:
+    """A byte order mark hides neither models nor completions, as it hides no answer of an API."""
+    models = Response(200, {}, '{"data": [{"id": "m"}]}'.encode(encoding))
+    assert listed_models(models) == ("m",)
+    assert is_completion(Response(200, {}, f'{{"choices": [{MESSAGE}]}}'.encode(encoding)))
+
+
 def test_names_of_models_are_of_bounded_length() -> None:
     """A text longer than any name is not one; names are listed once, in their order."""
     rows = ",".join(f'{{"id": "{name}"}}' for name in ("b", "a", "b", "x" * 257, ""))
