@@ -114,6 +114,16 @@ async def test_delete_of_a_missing_resource(cloud: Cloud) -> None:
         assert await change.wait(timeout=0) is None
 
 
+async def test_the_404_that_ends_a_delete_is_one_step(cloud: Cloud) -> None:
+    """The history names it once: as the proof."""
+    async with cloud.client(a_world()) as client:
+        change = await cloud.delete(client, await cloud.settled(client, "web-llm"))
+        await change.wait()
+        notes = [event.note or "" for event in change.history]
+        assert notes[-1] == "settled: GET answered 404"
+        assert sum("404" in note for note in notes) == 1, notes
+
+
 async def test_delete_of_a_name_where_ids_are_not_names(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -346,7 +346,8 @@ class ChangeTracker(Generic[R]):
             return
         self.evidence = evidence
         stale = evidence.observation is before.observation
-        self._append_read(read, stale=stale)
+        if not (isinstance(read, ReadMissing) and _is_of_404(decision)):
+            self._append_read(read, stale=stale)
         if isinstance(read, ReadFound) and not stale and self._predicate_holds(read.resource):
             decision = Settled("the predicate holds")
         if isinstance(decision, Settled):
@@ -441,3 +442,10 @@ class ChangeTracker(Generic[R]):
                 outcome=outcome,
             )
         )
+
+
+def _is_of_404(decision: Decision) -> bool:
+    """Return whether the last step names a 404, so that the read needs no step of its own."""
+    if isinstance(decision, Vanished):
+        return not decision.own_delete
+    return isinstance(decision, Settled)
