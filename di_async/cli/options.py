@@ -53,7 +53,7 @@ Timeout = Annotated[
         min=0,
         metavar=SECONDS,
         help="Limit of the whole wait; 0 checks once.",
-        show_default="3600; Gcore: 7200",
+        show_default="3600, Gcore 7200",
     ),
 ]
 SpecFile = Annotated[

@@ -209,9 +209,11 @@ def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> No
         if record is not None:
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
             # Newer versions of typer add a Python type to the names of arguments. Older ones escape
-            # brackets for rich, in plain text too.
+            # brackets for rich, in plain text too. All put a default in words into parentheses.
             name = re.sub(r" <[^|>]*>$", "", record[0])
-            sections[kind].append((name, record[1].replace("\\[", "[")))
+            text = record[1].replace("\\[", "[")
+            text = re.sub(r"\[default: \(([^()]*)\)", r"[default: \1", text)
+            sections[kind].append((name, text))
     for title, records in sections.items():
         if records:
             with formatter.section(title):

@@ -435,3 +435,4 @@ def test_usage_is_the_same_for_all_versions_of_typer(di: Di, command: str, usage
     result = di(command, "--help")
     assert result.out.splitlines()[0] == f"Usage: di-async {usage}"
     assert "<str>" not in result.out
+    assert "[default: (" not in result.out

@@ -103,7 +103,7 @@ async def emulate(
         bool,
         typer.Option(
             "--rate-limits/--no-rate-limits",
-            help="Enforce DigitalOcean's limits, 250 requests a minute and 5000 an hour.",
+            help="Enforce DigitalOcean's limits: 250 requests a minute, 5000 an hour.",
         ),
     ] = True,
 ) -> None:

@@ -104,8 +104,8 @@ async def models(
         ModelAction | None,
         typer.Argument(
             metavar="ACTION",
-            help="Download the model NAME into the zone, or show, wait for or delete it "
-            "(Exoscale).",
+            help="list is the default. Exoscale: create downloads the model NAME into the zone; "
+            "get, wait and delete are for a model in the zone.",
             show_default=False,
         ),
     ] = None,

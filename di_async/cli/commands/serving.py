@@ -48,7 +48,7 @@ async def connect(
     """Wait until a deployment answers; print how to call it.
 
     Prints its base URL, its models, and a command line for curl. DigitalOcean shows an
-    endpoint's key only once: pass it, or create another with --mint-token, which is printed.
+    endpoint's key only once: pass it, or use --mint-token, which creates and prints another.
     Exoscale reveals it. Gcore's is the secret of one of its API keys.
     """
     options = connect_options(access_token_file, private=private, mint_token=mint_token)
