@@ -50,7 +50,11 @@ async def confirmed(cli: Cli, question: str) -> bool:
     """Return whether the user types y or yes. Ctrl-C and SIGTERM end the prompt."""
     cli.streams.err.write(f"{question} [y/N]: ")
     cli.streams.err.flush()
-    answer = await _read_line()
+    try:
+        answer = await _read_line()
+    except asyncio.CancelledError:
+        cli.streams.err.write("\nnothing was changed\n")  # in a line below the prompt and its ^C
+        raise
     return answer.strip().lower() in ("y", "yes")
 
 

@@ -86,7 +86,9 @@ def test_a_signal_ends_the_prompt(
     di_emulator: Emulator,
     environment: dict[str, str],
 ) -> None:
-    """Nothing is changed."""
+    """Nothing is changed, and the command says so below the prompt."""
     with asked(file, environment) as (process, _):
         process.send_signal(number)
+        assert process.stderr
+        assert process.stderr.read() == "\nnothing was changed\n"
     assert (process.returncode, created(di_emulator)) == (code, 0)

@@ -240,12 +240,15 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("\n", 1), ("", 130)])
-def test_delete_declined(monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
-    """The answer "n", an empty line and end of input keep the instance."""
+def test_delete_declined(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, code: int
+) -> None:
+    """The answer "n", an empty line and end of input keep the instance, and say so."""
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     with pytest.raises(typer.Exit) as end:
         confirm_delete("web", force=False)
     assert end.value.exit_code == code
+    assert capsys.readouterr().err.endswith("nothing was deleted\n")
 
 
 def test_delete_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
