@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 from yaml.events import AliasEvent
+from yaml.parser import ParserError
+from yaml.scanner import ScannerError
 
 __all__ = ["load_yaml"]
 
@@ -144,5 +146,7 @@ def load_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "not valid YAML or JSON"
+        if isinstance(error, ScannerError | ParserError):
+            reason = f"invalid YAML: {reason}"
         # Not chained: the parser's own error quotes the line, which may hold a token.
         raise ValueError(f"{place}: {reason}") from None

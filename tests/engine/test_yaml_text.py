@@ -49,6 +49,14 @@ def test_plain_values(text: str, value: object) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.parametrize("text", ["# Title\n\nText: with: colons", "a: [b", "a: 'b"])
+def test_text_that_is_no_yaml(text: str) -> None:
+    """The message says so before the parser's words, which few people know."""
+    where = r"^spec\.yaml at line \d+, column \d+: invalid YAML"
+    with pytest.raises(InvalidInputError, match=where):
+        parse_text(text.encode(), source="spec.yaml")
+
+
 @pytest.mark.parametrize(
     "text",
     ["010", "-017", ".inf", ".nan", ".NaN", "!!int many", "!!float x", "!!bool maybe", "9" * 5000],
