@@ -168,7 +168,7 @@ class AccountSweep:
     # -- rounds -------------------------------------------------------------------------------
 
     def next_read(self, now: float) -> SweepRead | float:
-        """Return what to read now (the caller must), or the seconds until the next call."""
+        """Return what the caller must read now, or the seconds until the next call."""
         if self._reader is None:
             return math.inf
         current = self._round
