@@ -359,6 +359,19 @@ class DeployableApi(ResourceApi[R]):
         spec: Any,
         *,
         timeout: Timeout = ...,
+        connect: Literal[True],
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractContextManager[ServingEndpoint]: ...
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
         connect: bool,
         connect_options: dict[str, Any] | None = ...,
         lifetime: float = ...,

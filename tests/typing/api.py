@@ -3,7 +3,16 @@
 from contextlib import aclosing
 from typing import assert_type
 
-from di_async import Change, DigitalOcean, Exoscale, Gcore, StatusChange, WaitReport, wait_all
+from di_async import (
+    Change,
+    DigitalOcean,
+    Exoscale,
+    Gcore,
+    ServingEndpoint,
+    StatusChange,
+    WaitReport,
+    wait_all,
+)
 from di_async.digitalocean import AccessToken, DedicatedInference, DedicatedInferenceSpec, Sizes
 from di_async.telemetry import Telemetry
 
@@ -19,6 +28,9 @@ async def check(spec: DedicatedInferenceSpec) -> None:
         assert_type(await do.dedicated_inferences.sizes(), Sizes)
         gone = await do.dedicated_inferences.delete(made.id)
         assert_type(gone, Change[None])
+        assert_type(await made.connect(), ServingEndpoint)
+        async with do.dedicated_inferences.temporary(spec, connect=True) as answering:
+            assert_type(answering, ServingEndpoint)
         async for token in do.dedicated_inferences.list_tokens(made.id):
             assert_type(token, AccessToken)
         async for event in made.events():

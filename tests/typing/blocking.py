@@ -12,6 +12,7 @@ from di_async.blocking import (
     Gcore,
     Inventory,
     ReapReport,
+    ServingEndpoint,
     WaitReport,
     as_completed,
     reap,
@@ -20,7 +21,7 @@ from di_async.blocking import (
 )
 from di_async.blocking.digitalocean import DedicatedInference, DedicatedInferences, Sizes
 from di_async.blocking.digitalocean import DedicatedInferenceSpec as Spec
-from di_async.blocking.engine import Listing, ServingEndpoint
+from di_async.blocking.engine import Listing
 from di_async.blocking.exoscale import Deployment, ExoscaleZone
 from di_async.blocking.gcore import InferenceDeployment
 
@@ -52,6 +53,8 @@ def check(spec: Spec) -> None:
                 assert_type(event, StatusChange)
         with api.temporary(spec) as resource:
             assert_type(resource, DedicatedInference)
+        with api.temporary(spec, connect=True) as answering:
+            assert_type(answering, ServingEndpoint)
         done = api.ensure(spec)
         assert_type(done, Ensured[DedicatedInference])
         assert_type(done.change, Change[DedicatedInference] | None)

@@ -10,6 +10,7 @@ from di_async.core.seconds import checked_seconds
 from di_async.core.temporary_names import DEFAULT_PREFIX, LIFETIME_S
 from di_async.engine.deployments.cleanup import CLEANUP_TIMEOUT_S
 from di_async.engine.deployments.deployable import Deployable
+from di_async.engine.endpoints.serving import ServingEndpoint
 from di_async.engine.frames import clears_frames
 from di_async.engine.resource_api import ResourceApi
 from di_async.engine.waiting.change import DEFAULT, Change, Timeout
@@ -39,6 +40,20 @@ class DeployableApi(ResourceApi[R]):
         cleanup_timeout: float = ...,
         **options: Any,
     ) -> AbstractAsyncContextManager[R]: ...
+
+    @overload
+    def temporary(
+        self,
+        spec: Any,
+        *,
+        timeout: Timeout = ...,
+        connect: Literal[True],
+        connect_options: dict[str, Any] | None = ...,
+        lifetime: float = ...,
+        prefix: str = ...,
+        cleanup_timeout: float = ...,
+        **options: Any,
+    ) -> AbstractAsyncContextManager[ServingEndpoint]: ...
 
     @overload
     def temporary(
