@@ -45,8 +45,15 @@ async def test_timeout_names_the_last_error(di_emulator: Emulator) -> None:
     instance = di_emulator.add_instance(name="web", status="provisioning", settles_in=1e9)
     di_emulator.fault("reset", on="GET /v2/dedicated-inferences/{id}", times=99)
     async with DigitalOcean(di_emulator.token, base_url=di_emulator.url) as do:
-        with pytest.raises(WaitTimeoutError, match=r"The last error came.*: GET /v2/"):
+        with pytest.raises(WaitTimeoutError, match=r"The last error: GET /v2/"):
             await do.dedicated_inferences.wait_until_active(instance.id, timeout=0)
+
+
+async def test_timeout_of_what_was_not_found(di_emulator: Emulator) -> None:
+    """The message does not say of one thing that it was not found, and bills."""
+    async with DigitalOcean(di_emulator.token, base_url=di_emulator.url) as do:
+        with pytest.raises(WaitTimeoutError, match="was not found; it bills as long as it exists"):
+            await do.dedicated_inferences.wait_until("my-llm", lambda _: True, timeout=0)
 
 
 def test_url() -> None:

@@ -187,7 +187,7 @@ def advice(tracker: ChangeTracker[Any], decision: Decision | None = None) -> str
         return f"{DELETING}, and it bills until it is gone{how}."
     state = "was left alone and"
     if tracker.status == "not found":
-        state = "was not found and"
+        state = "was not found; it"
     elif tracker.expectation.action is Action.DELETE:
         state = "still exists, as far as is known, and"
     resume = "" if isinstance(decision, Superseded) else _resume_hint(tracker, "", ", ")
@@ -243,9 +243,9 @@ def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:
     if not isinstance(decision, Expired) or tracker.last_error is None or last is None:
         return ""
     error, failed = str(tracker.last_error), last.note is not None and last.times
-    times = f" {failed} times in a row" if failed and failed > 1 else ""
+    times = f" came {failed} times in a row" if failed and failed > 1 else ""
     since = f", since {last.at:%H:%M:%S} UTC" if times else ""
-    return f" The last error came{times}{since}: {error.rstrip('.')}."
+    return f" The last error{times}{since}: {error.rstrip('.')}."
 
 
 def _goal(action: Action) -> str:
