@@ -157,34 +157,27 @@ class ObservedClient:
     def __init__(self, provider: str, observer: Observer) -> None:
         self.provider = provider
         self.observer = observer
-        self._guard = Guarded("telemetry", type(observer))
+        self.run = Guarded("telemetry", type(observer)).run
+        """Calls a function of the observer."""
         self._own: ClientObserver | None = None
 
     def opened(self, budget: BudgetView | None) -> None:
         """Report that the client is entered."""
-        self._own = self._guard.run(self.observer.open_client, self.provider, budget)
+        self._own = self.run(self.observer.open_client, self.provider, budget)
 
     def requests_sent(self, kind: str, count: int, status: int | None) -> None:
         """Report requests that were sent."""
         if self._own is not None:
-            self._guard.run(self._own.requests_sent, kind, count, status)
+            self.run(self._own.requests_sent, kind, count, status)
 
     def wait_begun(self, wait: WaitInfo) -> WaitObserver | None:
         """Report that a wait begins."""
-        return None if self._own is None else self._guard.run(self._own.wait_begun, wait)
-
-    def step(self, wait: WaitObserver, event: StatusChange) -> None:
-        """Report a step of a wait."""
-        self._guard.run(wait.step, event)
-
-    def ended(self, wait: WaitObserver, result: WaitResult) -> None:
-        """Report the end of a wait."""
-        self._guard.run(wait.ended, result)
+        return None if self._own is None else self.run(self._own.wait_begun, wait)
 
     def closed(self) -> None:
         """Report that the client is closed."""
         if self._own is not None:
-            self._guard.run(self._own.closed)
+            self.run(self._own.closed)
 
 
 class ObservedWait(WaitSpan):
@@ -242,11 +235,11 @@ class ObservedWait(WaitSpan):
             settle_delay=delay,
             settle_delay_bound=bound,
         )
-        self._client.ended(observer, result)
+        self._client.run(observer.ended, result)
 
     def _step(self, event: StatusChange) -> None:
         if self._observer is not None:
-            self._client.step(self._observer, event)
+            self._client.run(self._observer.step, event)
 
 
 def settle_delays(
