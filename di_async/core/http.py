@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "Response",
     "checked_id",
+    "endpoint_table",
     "is_uuid",
     "json_bytes",
     "query",
@@ -120,6 +121,11 @@ class Endpoint(Struct, frozen=True):
         body = None if json is None else json_bytes(json)
         pairs = query(params) if params else ()
         return Request(self.method, path, pairs, body, reads=self.reads, by_name=self.by_name)
+
+
+def endpoint_table(*endpoints: Endpoint) -> dict[str, Endpoint]:
+    """Return endpoints by name."""
+    return {endpoint.name: endpoint for endpoint in endpoints}
 
 
 @cache

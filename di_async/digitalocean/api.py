@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from di_async.core.errors import APIError, DecodeError, api_error
-from di_async.core.http import Endpoint, Request, Response
+from di_async.core.http import Endpoint, Request, Response, endpoint_table
 from di_async.core.http_time import NO_HOLD, read_hold, seconds_until_reset
 from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.protocols import ApiDialect
@@ -29,30 +29,23 @@ _ONE = f"{_ROOT}/{{dedicated_inference_id}}"
 # These path segments are endpoints of their own, so they cannot be ids.
 RESERVED = frozenset({"sizes", "gpu-model-config"})
 
-ENDPOINTS = {
-    endpoint.name: endpoint
-    for endpoint in (
-        Endpoint("list", "GET", _ROOT, "dedicated_inferences"),
-        Endpoint("create", "POST", _ROOT, "dedicated_inference"),
-        Endpoint("get", "GET", _ONE, "dedicated_inference", RESERVED),
-        Endpoint("update", "PATCH", _ONE, "dedicated_inference", RESERVED),
-        Endpoint("delete", "DELETE", _ONE, None, RESERVED),
-        Endpoint("list_accelerators", "GET", f"{_ONE}/accelerators", "accelerators", RESERVED),
-        Endpoint(
-            "get_accelerator",
-            "GET",
-            f"{_ONE}/accelerators/{{accelerator_id}}",
-            "accelerator",
-            RESERVED,
-        ),
-        Endpoint("ca_certificate", "GET", f"{_ONE}/ca", None, RESERVED),
-        Endpoint("list_tokens", "GET", f"{_ONE}/tokens", "tokens", RESERVED),
-        Endpoint("create_token", "POST", f"{_ONE}/tokens", "token", RESERVED),
-        Endpoint("revoke_token", "DELETE", f"{_ONE}/tokens/{{token_id}}", None, RESERVED),
-        Endpoint("sizes", "GET", f"{_ROOT}/sizes"),
-        Endpoint("gpu_model_configs", "GET", f"{_ROOT}/gpu-model-config", "gpu_model_configs"),
-    )
-}
+ENDPOINTS = endpoint_table(
+    Endpoint("list", "GET", _ROOT, "dedicated_inferences"),
+    Endpoint("create", "POST", _ROOT, "dedicated_inference"),
+    Endpoint("get", "GET", _ONE, "dedicated_inference", RESERVED),
+    Endpoint("update", "PATCH", _ONE, "dedicated_inference", RESERVED),
+    Endpoint("delete", "DELETE", _ONE, None, RESERVED),
+    Endpoint("list_accelerators", "GET", f"{_ONE}/accelerators", "accelerators", RESERVED),
+    Endpoint(
+        "get_accelerator", "GET", f"{_ONE}/accelerators/{{accelerator_id}}", "accelerator", RESERVED
+    ),
+    Endpoint("ca_certificate", "GET", f"{_ONE}/ca", None, RESERVED),
+    Endpoint("list_tokens", "GET", f"{_ONE}/tokens", "tokens", RESERVED),
+    Endpoint("create_token", "POST", f"{_ONE}/tokens", "token", RESERVED),
+    Endpoint("revoke_token", "DELETE", f"{_ONE}/tokens/{{token_id}}", None, RESERVED),
+    Endpoint("sizes", "GET", f"{_ROOT}/sizes"),
+    Endpoint("gpu_model_configs", "GET", f"{_ROOT}/gpu-model-config", "gpu_model_configs"),
+)
 
 
 def unwrap(body: Any, key: str) -> Any:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from di_async.core.codec import Codec, json_field, status_word, texts
 from di_async.core.errors import APIError, DecodeError, InvalidInputError, NotFoundError
-from di_async.core.http import Endpoint, Priority
+from di_async.core.http import Endpoint, Priority, endpoint_table
 from di_async.core.pagination import Page, check_page_size, read_page
 from di_async.core.responses import deleted_body, own_id, own_name
 from di_async.core.secret import Secret, reveal
@@ -49,16 +49,13 @@ logger = Log("di_async")
 _ROOT = "/v2/gen-ai/custom_models"
 _ONE = f"{_ROOT}/{{uuid}}"
 _RESERVED = frozenset({"import"})
-ENDPOINTS = {
-    endpoint.name: endpoint
-    for endpoint in (
-        Endpoint("list", "GET", _ROOT, "models"),
-        Endpoint("import", "POST", f"{_ROOT}/import", "model"),
-        Endpoint("get", "GET", _ONE, "model", _RESERVED),
-        Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
-        Endpoint("metadata", "PATCH", f"{_ONE}/metadata", "model", _RESERVED),
-    )
-}
+ENDPOINTS = endpoint_table(
+    Endpoint("list", "GET", _ROOT, "models"),
+    Endpoint("import", "POST", f"{_ROOT}/import", "model"),
+    Endpoint("get", "GET", _ONE, "model", _RESERVED),
+    Endpoint("delete", "DELETE", _ONE, None, _RESERVED),
+    Endpoint("metadata", "PATCH", f"{_ONE}/metadata", "model", _RESERVED),
+)
 
 _PHASES = {"importing": Phase.WORKING, "ready": Phase.READY, "failed": Phase.FAILED}
 _DELETED = "deleted"

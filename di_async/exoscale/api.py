@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from di_async.core.errors import APIError, InvalidInputError, api_error
-from di_async.core.http import Endpoint, Request, Response
+from di_async.core.http import Endpoint, Request, Response, endpoint_table
 from di_async.core.http_time import parse_http_date, retry_after
 from di_async.core.protocols import ApiDialect
 from di_async.core.redaction import redact, sent_secrets
@@ -36,32 +36,29 @@ _MODELS = "/v2/ai/model"
 _MODEL = f"{_MODELS}/{{model_id}}"
 _ENGINE_HELP = "/v2/ai/help/inference-engine-parameters"
 
-ENDPOINTS = {
-    endpoint.name: endpoint
-    for endpoint in (
-        Endpoint("list_deployments", "GET", _DEPLOYMENTS, "deployments"),
-        Endpoint("create_deployment", "POST", _DEPLOYMENTS),
-        Endpoint("get_deployment", "GET", _DEPLOYMENT),
-        Endpoint("update_deployment", "PATCH", _DEPLOYMENT),
-        Endpoint("scale_deployment", "POST", f"{_DEPLOYMENT}/scale"),
-        Endpoint("delete_deployment", "DELETE", _DEPLOYMENT),
-        Endpoint("reveal_api_key", "GET", f"{_DEPLOYMENT}/api-key", "api-key"),
-        Endpoint("logs", "GET", f"{_DEPLOYMENT}/logs", "logs"),
-        Endpoint("list_models", "GET", _MODELS, "models"),
-        Endpoint("create_model", "POST", _MODELS),
-        Endpoint("get_model", "GET", _MODEL),
-        Endpoint("delete_model", "DELETE", _MODEL),
-        Endpoint("get_operation", "GET", "/v2/operation/{operation_id}"),
-        Endpoint("instance_types", "GET", "/v2/ai/instance-type", "instance-types"),
-        Endpoint("inference_engine_help", "GET", _ENGINE_HELP, "parameters"),
-        Endpoint("zones", "GET", "/v2/zone", "zones"),
-        Endpoint("list_ai_api_keys", "GET", _API_KEYS, "ai-api-keys"),
-        Endpoint("create_ai_api_key", "POST", _API_KEYS),
-        Endpoint("get_ai_api_key", "GET", f"{_API_KEYS}/{{api_key_id}}"),
-        Endpoint("delete_ai_api_key", "DELETE", f"{_API_KEYS}/{{api_key_id}}"),
-        Endpoint("quota", "GET", "/v2/ai/quota"),
-    )
-}
+ENDPOINTS = endpoint_table(
+    Endpoint("list_deployments", "GET", _DEPLOYMENTS, "deployments"),
+    Endpoint("create_deployment", "POST", _DEPLOYMENTS),
+    Endpoint("get_deployment", "GET", _DEPLOYMENT),
+    Endpoint("update_deployment", "PATCH", _DEPLOYMENT),
+    Endpoint("scale_deployment", "POST", f"{_DEPLOYMENT}/scale"),
+    Endpoint("delete_deployment", "DELETE", _DEPLOYMENT),
+    Endpoint("reveal_api_key", "GET", f"{_DEPLOYMENT}/api-key", "api-key"),
+    Endpoint("logs", "GET", f"{_DEPLOYMENT}/logs", "logs"),
+    Endpoint("list_models", "GET", _MODELS, "models"),
+    Endpoint("create_model", "POST", _MODELS),
+    Endpoint("get_model", "GET", _MODEL),
+    Endpoint("delete_model", "DELETE", _MODEL),
+    Endpoint("get_operation", "GET", "/v2/operation/{operation_id}"),
+    Endpoint("instance_types", "GET", "/v2/ai/instance-type", "instance-types"),
+    Endpoint("inference_engine_help", "GET", _ENGINE_HELP, "parameters"),
+    Endpoint("zones", "GET", "/v2/zone", "zones"),
+    Endpoint("list_ai_api_keys", "GET", _API_KEYS, "ai-api-keys"),
+    Endpoint("create_ai_api_key", "POST", _API_KEYS),
+    Endpoint("get_ai_api_key", "GET", f"{_API_KEYS}/{{api_key_id}}"),
+    Endpoint("delete_ai_api_key", "DELETE", f"{_API_KEYS}/{{api_key_id}}"),
+    Endpoint("quota", "GET", "/v2/ai/quota"),
+)
 
 # --- signatures ------------------------------------------------------------------------------
 

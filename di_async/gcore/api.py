@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from di_async.core.errors import APIError, ConflictError, NotFoundError, api_error
-from di_async.core.http import Endpoint, Request, Response
+from di_async.core.http import Endpoint, Request, Response, endpoint_table
 from di_async.core.http_time import retry_after
 from di_async.core.pagination import Page, read_total, rows_under
 from di_async.core.protocols import ApiDialect
@@ -50,11 +50,7 @@ _SECRET = f"{_SECRETS}/{{secret_name}}"
 _TASKS = "/cloud/v1/tasks"
 
 
-def _table(*endpoints: Endpoint) -> dict[str, Endpoint]:
-    return {endpoint.name: endpoint for endpoint in endpoints}
-
-
-INSTANCES = _table(
+INSTANCES = endpoint_table(
     Endpoint("list", "GET", _V2, "results"),
     Endpoint("create", "POST", _V2),
     Endpoint("get", "GET", _V2_ONE),
@@ -62,7 +58,7 @@ INSTANCES = _table(
     Endpoint("delete", "DELETE", _V2_ONE),
 )
 
-DEPLOYMENTS = _table(
+DEPLOYMENTS = endpoint_table(
     Endpoint("list", "GET", _V3, "results"),
     Endpoint("create", "POST", _V3, "tasks"),
     Endpoint("get", "GET", _V3_ONE, None, _RESERVED),
@@ -76,7 +72,7 @@ DEPLOYMENTS = _table(
 
 TASK = Endpoint("get_task", "GET", f"{_TASKS}/{{task_id}}", None, frozenset({"acknowledge_all"}))
 
-ACCOUNT = _table(
+ACCOUNT = endpoint_table(
     Endpoint("list_api_keys", "GET", _KEYS, "results"),
     Endpoint("create_api_key", "POST", _KEYS),
     Endpoint("get_api_key", "GET", _KEY),
