@@ -19,7 +19,7 @@ from di_async.engine.deployments.deployable import Deployable
 from di_async.engine.deployments.reap import ReapReport
 from tests.clouds.support import VIRTUAL, Cloud, a_world, on, requests_of
 from tests.clouds.test_temporary import _EXO, everywhere, names, spec_of
-from tests.fake_network import Answer, Delayed, EmulatorNetwork
+from tests.fake_network import Answer, Delayed, EmulatorNetwork, Intercept
 
 pytestmark = VIRTUAL
 
@@ -211,26 +211,47 @@ async def test_the_second_of_the_expiry(cloud: Cloud, monkeypatch: pytest.Monkey
             assert len((await reap(client, dry_run=True)).deleted) == expired
 
 
+def wrong_once(networks: list[EmulatorNetwork], number: int, ahead: float) -> Intercept:
+    """Return an intercept that dates responses; one of them has the time of a wrong clock."""
+    numbers = itertools.count()
+
+    def dated(_request: Request, real: Answer) -> Answer:
+        assert isinstance(real, Delayed)
+        assert isinstance(real.answer, Response)
+        time = networks[0].now() + (ahead if next(numbers) == number else 0)
+        headers = {**real.answer.headers, "date": formatdate(time, usegmt=True)}
+        return Delayed(real.after_s, evolve(real.answer, headers=headers))
+
+    return dated
+
+
+@everywhere
+@pytest.mark.parametrize("wrong", range(3))
+async def test_one_response_from_a_wrong_clock_makes_no_name_expire_early(
+    cloud: Cloud, networks: list[EmulatorNetwork], wrong: int
+) -> None:
+    """Whichever response before the create has a `Date` of yesterday."""
+    async with cloud.client(a_world()) as client:
+        networks[0].intercept = wrong_once(networks, wrong, -86400)
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=5000)
+        begun = networks[0].now()
+        name = parse_name((await block.__aenter__()).name)
+        assert name is not None
+        assert begun + 4990 <= name.expires_at <= begun + 5010
+        await block.__aexit__(None, None, None)
+
+
 @everywhere
 @pytest.mark.parametrize("wrong", range(10))
 async def test_one_response_from_a_wrong_clock_expires_nothing(
     cloud: Cloud, networks: list[EmulatorNetwork], wrong: int
 ) -> None:
     """Whichever of the first responses has a `Date` of tomorrow: the DELETE is not sent."""
-    numbers = itertools.count()
-
-    def dated(_request: Request, real: Answer) -> Answer:
-        assert isinstance(real, Delayed)
-        assert isinstance(real.answer, Response)
-        time = networks[0].now() + (86400 if next(numbers) == wrong else 0)
-        headers = {**real.answer.headers, "date": formatdate(time, usegmt=True)}
-        return Delayed(real.after_s, evolve(real.answer, headers=headers))
-
     async with (
         cloud.client(a_world()) as client,
         cloud.api(client).temporary(spec_of(cloud), lifetime=5000) as found,
     ):
-        networks[0].intercept = dated
+        networks[0].intercept = wrong_once(networks, wrong, 86400)
         report = await reap(client)
         networks[0].intercept = None
         assert not report.deleted

@@ -13,6 +13,7 @@ from di_async.core.errors import DecodeError, DIError
 from di_async.core.http import Request
 from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice, Placement
+from di_async.core.server_clock import CLOCK_SKEW_S
 from di_async.core.serving import ConnectOptions
 from di_async.engine.engine import Engine
 from di_async.engine.frames import ClearsFrames
@@ -66,7 +67,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
 
     engine: Engine
     request: Request
-    """Any request of this API: `server_time` is the clock of the server that it goes to."""
+    """Any request of this API: the clock that counts is that of the server that it goes to."""
     api: DeploymentCalls[R]
     noun: ClassVar[str]
     """For messages: "dedicated inference"."""
@@ -169,10 +170,6 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     def explain(self, error: DIError) -> FailureKind:
         """Return what a failed create or wait means for other places."""
 
-    def server_time(self) -> float:
-        """Return the time by the provider's clock, in epoch seconds."""
-        return self.engine.running.session.server_time(self.request)
-
     def earliest_time(self, since: Moment) -> float:
         """Return the earliest time that it can have been at `since`, in epoch seconds.
 
@@ -180,9 +177,16 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         """
         return self.engine.call_window(self.request, since).earliest
 
-    def knows_time(self) -> bool:
-        """Return whether an answer has shown the provider's clock."""
-        return self.engine.running.session.knows_time(self.request)
+    def latest_time(self, since: Moment) -> float:
+        """Return the latest time that it can be now, likewise."""
+        passed = self.engine.clock.now() - since.loop
+        return self.engine.call_window(self.request, since).latest + passed
+
+    def is_time_certain(self) -> bool:
+        """Return whether an answer has shown the provider's clock, and this machine's agrees."""
+        session = self.engine.running.session
+        ahead = session.server_time(self.request) - self.engine.clock.wall()
+        return session.knows_time(self.request) and abs(ahead) <= CLOCK_SKEW_S
 
 
 async def collect_rows(listing: Listing[R], on_unreadable: OnUnreadable | None) -> Sequence[R]:

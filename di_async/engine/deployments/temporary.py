@@ -58,6 +58,8 @@ __all__ = ["Temporary", "made_nothing"]
 logger = Log("di_async")
 
 _DELETED = "It has been deleted: GET answered 404."
+# Where the first response's time differs from this machine's, another one is asked for.
+_MOST_READS_OF_TIME = 2
 _INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 T = TypeVar("T")
@@ -178,10 +180,12 @@ class Temporary(Generic[T]):
 
     async def _prepare(self) -> None:
         """Learn price and clock, and make the name."""
-        target = self.target
+        target, began = self.target, self.target.engine.clock.moment()
         try:
             self._price = await target.hourly_price(self.spec)
-            if not target.knows_time():
+            for _ in range(_MOST_READS_OF_TIME):
+                if target.is_time_certain():
+                    break
                 await target.find_named(target.name_of(self.spec))
         except (ClientClosedError, InvalidInputError):
             raise
@@ -189,7 +193,7 @@ class Temporary(Generic[T]):
             logger.info("price or time could not be read: %s", error)
         self.name = format_name(
             target.name_of(self.spec),
-            target.server_time() + self.lifetime,
+            target.latest_time(began) + self.lifetime,
             # Not of `random`: processes with the same seed would make the same name.
             [secrets.randbelow(36) for _ in range(RANDOM_LENGTH)],
             self.prefix,
