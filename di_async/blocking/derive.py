@@ -26,6 +26,7 @@ from attrs import evolve, fields, has
 
 from di_async.blocking.portal import Call, portals
 from di_async.core.errors import ClientClosedError
+from di_async.engine.client_bound import ClientBound
 
 __all__ = [
     "CARRIERS",
@@ -94,6 +95,11 @@ class Blocking:
 
     def __hash__(self) -> int:
         return hash(id(self._target))
+
+    def __reduce__(self) -> Any:
+        if isinstance(self._target, ClientBound):
+            self._target.__reduce__()  # refuses: a dropped copy of a stream would end the stream
+        return type(self).of, (self._target,)
 
 
 class BlockingIterator(Blocking):

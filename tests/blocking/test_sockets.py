@@ -2,11 +2,13 @@
 
 import asyncio
 import contextvars
+import copy
+import pickle
 import signal
 import threading
 import traceback
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -29,6 +31,8 @@ from tests.clouds.ensuring import ENSURABLE, a_body
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.worker import api
 from tests.fleet.fleets import a_fleet, an_entry
+
+NAMES = ("web-1", "web-2")
 
 everywhere = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
 
@@ -232,6 +236,23 @@ def test_a_stream_that_is_left_early_ends(emu: Emulator) -> None:
         while client.stats().awaited and not deadline.wait(0.01):
             pass
         assert client.stats().awaited == 0
+
+
+@everywhere
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_belongs_to_a_client_is_not_copied(
+    cloud: Cloud, emu: Emulator, way: Callable[[Any], object]
+) -> None:
+    """As async: a copy of a listing that is dropped would end the listing itself."""
+    with client_of(cloud.name, emu) as client:
+        deployments = api(cloud.name, client)
+        names = {deployments.create(a_body(cloud, name)).wait(timeout=60).name for name in NAMES}
+        listing = iter(deployments.list())
+        seen = {next(listing).name}
+        for one in (client, deployments, deployments.watch(), listing):
+            with pytest.raises(TypeError, match=f"{type(one).__name__} belongs to its client"):
+                way(one)
+        assert {*seen, *(row.name for row in listing)} == names
 
 
 def test_threads_share_a_listing(emu: Emulator) -> None:
