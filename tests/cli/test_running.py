@@ -78,6 +78,8 @@ def test_what_cannot_be_run_is_refused_before_anything_is_made(
     assert di("run", "--spec", spec, "--", "no-such-command").code == 127
     plain = write_file(tmp_path / "plain", "text")
     assert di("run", "--spec", spec, "--", plain).code == 126
+    empty = di("run", "--spec", spec, "--", "")
+    assert (empty.code, empty.err) == (127, "error: '': no such command\n")
     assert not di_emulator.world.requests
 
 

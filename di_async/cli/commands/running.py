@@ -126,8 +126,9 @@ async def _run(
         raise InvalidInputError("run needs a spec: use --spec FILE")
     program = shutil.which(words[0])
     if program is None:  # before anything is created
-        exists = Path(words[0]).exists()  # noqa: ASYNC240 - before the first request
-        cli.message(f"error: {words[0]}: {'not executable' if exists else 'no such command'}")
+        exists = bool(words[0]) and Path(words[0]).exists()  # noqa: ASYNC240 - no request yet
+        problem = "not executable" if exists else "no such command"
+        cli.message(f"error: {words[0] or repr('')}: {problem}")
         return NOT_EXECUTABLE if exists else NOT_FOUND
     async with cli.cloud() as cloud:
         cloud.check_options("create", options)

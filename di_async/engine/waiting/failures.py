@@ -232,9 +232,10 @@ def _is_deletion_under_way(tracker: ChangeTracker[Any]) -> bool:
 def _last_status(decision: Decision, tracker: ChangeTracker[Any]) -> str:
     """Return the last status, and after a timeout what the resource still lacks."""
     seen = tracker.evidence.observation
+    status = tracker.status or "none shown"
     if not isinstance(decision, Expired) or seen is None or not seen.reason:
-        return tracker.status
-    return f"{tracker.status} ({seen.reason.rstrip('.')})"
+        return status
+    return f"{status} ({seen.reason.rstrip('.')})"
 
 
 def _failing(decision: Decision, tracker: ChangeTracker[Any]) -> str:

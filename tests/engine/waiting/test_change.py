@@ -131,6 +131,12 @@ async def test_timeout_error_says_that_the_resource_bills() -> None:
     assert "bills as long as it exists" in str(error)
 
 
+async def test_timeout_error_without_a_status() -> None:
+    """A timeout error says so where the resource shows no status."""
+    error = await failure(Fleet(in_turn(Thing(""))))
+    assert "Last status: none shown; " in str(error)
+
+
 # --- outcomes ----------------------------------------------------------------------------------
 
 
