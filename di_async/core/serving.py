@@ -91,17 +91,21 @@ class Refusal(Struct, frozen=True):
 
 
 def api_base(url: str) -> str:
-    """Return the base URL for OpenAI clients, which ends in `/v1`."""
-    whole = (url if "://" in url else f"https://{url}").rstrip("/")
+    """Return the base URL for OpenAI clients, which ends in `/v1`.
+
+    Raises:
+        NotServingYetError: what the API shows is not the URL of an endpoint.
+    """
+    whole = (url if "://" in url else f"https://{url}").strip().rstrip("/")
     try:
         parts = urlsplit(whole)
-        plain = parts.username is None and not (parts.query or parts.fragment)
+        plain = parts.username is None and not (parts.query or parts.fragment or " " in whole)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and plain
         parts.port  # noqa: B018 - raises if it is not one
     except ValueError:
         valid = False
     if not valid:
-        raise InvalidInputError(f"{redact(url)!r} is not the URL of an endpoint")
+        raise NotServingYetError(f"{redact(url)!r} is not the URL of an endpoint")
     return whole if whole.endswith("/v1") else f"{whole}/v1"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from types import SimpleNamespace
@@ -619,6 +620,29 @@ async def test_gcore_address_that_comes_late() -> None:
 def hidden_address(body: bytes) -> bytes:
     """Return a deployment's body without its address."""
     return orjson.dumps({**orjson.loads(body), "address": None})
+
+
+@everywhere
+@pytest.mark.parametrize("url", ["https://", " "])
+async def test_unusable_url_is_read_again(cloud: Cloud, url: str) -> None:
+    """A URL without a host may be shown for a while; a timeout says what was shown."""
+    async with Scene(cloud) as scene:
+        change = await scene.create()
+
+        def unusable(request: Request, answer: Any) -> Any:
+            found = answer.answer
+            return Response(found.status, found.headers, with_url(found.body, url))
+
+        scene.network.intercept = unusable
+        with pytest.raises(WaitTimeoutError, match="is not the URL of an endpoint"):
+            await scene.connect(change, timeout=2 * CREATE_S)
+        scene.network.intercept = None
+        assert (await scene.connect(change, timeout=60)).models
+
+
+def with_url(body: bytes, url: str) -> bytes:
+    """Return a body that shows this URL in the place of its endpoint's."""
+    return re.sub(f'"{DATA}[^"]*"'.encode(), orjson.dumps(url), body)
 
 
 async def test_deadline_while_a_token_is_created_names_it() -> None:

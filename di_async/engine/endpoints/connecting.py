@@ -24,10 +24,10 @@ from di_async.core.errors import (
 from di_async.core.http import Priority
 from di_async.core.redaction import one_line
 from di_async.core.secret import Secret
-from di_async.core.serving import ConnectOptions, ServingTarget, as_secret, pauses
+from di_async.core.serving import ConnectOptions, ServingTarget, api_base, as_secret, pauses
 from di_async.core.waiting.evidence import BEING_DELETED, Failed, Settled, Superseded, Vanished
 from di_async.core.waiting.observation import NO_EXPECTATION, Action, Phase
-from di_async.core.waiting.resource_adapter import CallRecord
+from di_async.core.waiting.resource_adapter import CallRecord, ResourceAdapter
 from di_async.engine.concurrency import cancellation_behind
 from di_async.engine.endpoints.serving import Probe, ServingEndpoint, checked_probe
 from di_async.engine.waiting.failures import DETAILS_S, name_of, notes_of
@@ -269,8 +269,7 @@ async def _serving_target(
                         was_read = False
                         resource = await _read(tracker, Priority.READ)
                     was_read = True
-                    tracker.adapter.check_serving(resource)
-                    return await tracker.adapter.serving_target(resource, options)
+                    return await _checked_target(tracker.adapter, resource, options)
                 except DIError as error:
                     missing = isinstance(error, NotFoundError)
                     lags = missing and tracker.clock.now() < lag_until
@@ -293,6 +292,15 @@ async def _serving_target(
         id=tracker.target.id,
         last_error=last,
     )
+
+
+async def _checked_target(
+    adapter: ResourceAdapter[Any], resource: Any, options: ConnectOptions
+) -> ServingTarget:
+    adapter.check_serving(resource)
+    target = await adapter.serving_target(resource, options)
+    api_base(target.url)  # raises for a URL that cannot be used
+    return target
 
 
 async def _read(tracker: ChangeTracker[Any], priority: Priority) -> Any:
