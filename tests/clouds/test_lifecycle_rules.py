@@ -1,7 +1,7 @@
 """Tests of small lifecycle rules of the three providers that no wait shows."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -142,6 +142,28 @@ def test_replicas_are_counted_while_some_are_ready(status: str, reason: str | No
 def test_deleting_states(status: str, deleting: bool) -> None:
     """Two documented statuses mean a deletion."""
     assert gcore.is_deleting(gc.read_deployment(gc.a_deployment(status))) is deleting
+
+
+@pytest.mark.parametrize(
+    ("created_at", "status", "replaced"),
+    [
+        ("2026-01-01T00:00:01Z", "ACTIVE", True),
+        ("2026-01-01T00:00:00Z", "ACTIVE", False),
+        ("2025-12-31T23:59:59Z", "ACTIVE", False),
+        ("2026-01-01T00:00:01Z", "DELETING", False),
+        (None, "ACTIVE", False),
+    ],
+)
+def test_created_after_the_delete_of_its_name(
+    created_at: str | None, status: str, replaced: bool
+) -> None:
+    """What was created later than a delete by its name is another deployment."""
+    deleted_at = datetime(2026, 1, 1, tzinfo=UTC)
+    expectation = Expectation(action=Action.DELETE, accepted_at=0.0, deleted_at=deleted_at)
+    row = gc.a_deployment(status, created_at=created_at)
+    found = gc.read_deployment(row)
+    assert gcore.observe(found, expectation).replaced is replaced
+    assert gcore.observe_row(found, row, expectation).replaced is replaced
 
 
 def test_shown_state_is_compared_whenever_it_was_read() -> None:
