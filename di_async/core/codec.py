@@ -1,7 +1,8 @@
 """Decode JSON into attrs classes with cattrs: tolerant of drift, strict about required fields.
 
-Tolerated: unknown fields, null for an optional field, unreadable timestamps and prices. An error
-names the JSON path of every field that cannot be decoded. See https://catt.rs.
+Tolerated: unknown fields, null for an optional field, unreadable timestamps and prices, and what is
+unreadable of a field that only informs. An error names the JSON path of every field that cannot be
+decoded. See https://catt.rs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -40,16 +41,20 @@ _MAX_FAULTS, _MAX_ITEMS, _MAX_SAMPLE = 10, 100, 2_000
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _ALIASES = "di_async.json_aliases"
 _DECODE = "di_async.json_decode"
+_INFORMS = "di_async.json_informs"
 
 
-def json_field(*, aliases: tuple[str, ...] = (), decode: Hook | None = None) -> dict[str, Any]:
+def json_field(
+    *, aliases: tuple[str, ...] = (), decode: Hook | None = None, informs: bool = False
+) -> dict[str, Any]:
     """Return attrs metadata for a field that JSON has in more than one form.
 
     Args:
         aliases: Other names of the field; the first name whose value is not null counts.
         decode: A cattrs structure hook, called with the JSON value and the type of the field.
+        informs: Nothing depends on it, so an unreadable value counts as missing.
     """
-    return {_ALIASES: aliases, _DECODE: decode}
+    return {_ALIASES: aliases, _DECODE: decode, _INFORMS: informs}
 
 
 def loads(body: bytes) -> Any:
@@ -236,7 +241,10 @@ class Codec:
         overrides: dict[str, Any] = {}
         for field in attrs.fields(cls):
             name, decode = self._rename(field.name), field.metadata.get(_DECODE)
-            fields.append(field.evolve(type=_not_none(field.type)))
+            of = _not_none(field.type)
+            if field.metadata.get(_INFORMS):
+                decode = _or_default(decode or converter.get_structure_hook(of), field.default)
+            fields.append(field.evolve(type=of))
             overrides[field.name] = override(rename=name, struct_hook=decode)
             aliases += [(name, alias) for alias in field.metadata.get(_ALIASES, ())]
         build: Hook = make_dict_structure_fn_from_attrs(fields, cls, converter, **overrides)
@@ -254,6 +262,18 @@ class Codec:
             return build(present, cls)
 
         return decode_object
+
+
+def _or_default(decode: Hook, default: Any) -> Hook:
+    """Return a hook that returns the default for what `decode` cannot read."""
+
+    def decode_readable(value: Any, of: Any) -> Any:
+        try:
+            return decode(value, of)
+        except Exception:
+            return default
+
+    return decode_readable
 
 
 def _sample(value: Any, counter: Iterator[int]) -> Any:

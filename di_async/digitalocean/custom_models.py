@@ -59,6 +59,7 @@ ENDPOINTS = endpoint_table(
 
 _PHASES = {"importing": Phase.WORKING, "ready": Phase.READY, "failed": Phase.FAILED}
 _DELETED = "deleted"
+_INFORMS = json_field(informs=True)
 
 
 def _word(value: Any, _: object) -> str:
@@ -101,15 +102,15 @@ class CustomModel:
     source_type: str = field(default="", metadata=json_field(decode=_word))
     source_ref: ModelSource | None = None
     architecture: str | None = None
-    context_length: int | None = None
+    context_length: int | None = field(default=None, metadata=_INFORMS)
     parameters: str | None = None
     license: str | None = None
     input_modalities: tuple[str, ...] = ()
     output_modalities: tuple[str, ...] = ()
     cost_estimate_per_month: Decimal | None = None
     """Dollars for storing it."""
-    file_count: int | None = None
-    total_size_bytes: int | None = None
+    file_count: int | None = field(default=None, metadata=_INFORMS)
+    total_size_bytes: int | None = field(default=None, metadata=_INFORMS)
     storage_region: str | None = None
     tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags))
     created_at: datetime | None = None

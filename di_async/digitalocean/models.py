@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 _ALSO_STATE = json_field(aliases=("state",))
+_INFORMS = json_field(informs=True)
 
 
 def _status_word(value: Any, _: object) -> str:
@@ -220,8 +221,8 @@ class CACertificate:
 class GPU:
     """The GPUs of a size."""
 
-    count: int | None = None
-    vram_gb: int | None = None
+    count: int | None = field(default=None, metadata=_INFORMS)
+    vram_gb: int | None = field(default=None, metadata=_INFORMS)
     slug: str | None = None
 
 
@@ -238,7 +239,7 @@ class Disk:
     """One disk of a size."""
 
     type: str | None = None
-    size_gb: int | None = None
+    size_gb: int | None = field(default=None, metadata=_INFORMS)
 
 
 @frozen
@@ -250,11 +251,11 @@ class Size:
     currency: str | None = None
     region: str | None = None
     regions: tuple[str, ...] = ()
-    cpu: int | None = None
-    memory: int | None = None
-    gpu: GPU | None = None
-    size_category: SizeCategory | None = None
-    disks: tuple[Disk, ...] = ()
+    cpu: int | None = field(default=None, metadata=_INFORMS)
+    memory: int | None = field(default=None, metadata=_INFORMS)
+    gpu: GPU | None = field(default=None, metadata=_INFORMS)
+    size_category: SizeCategory | None = field(default=None, metadata=_INFORMS)
+    disks: tuple[Disk, ...] = field(default=(), metadata=_INFORMS)
 
 
 @frozen

@@ -101,7 +101,7 @@ class Model:
     id: str
     name: str = ""
     state: str = field(default="", metadata=_STATE)
-    model_size: int | None = None
+    model_size: int | None = field(default=None, metadata=json_field(informs=True))
     """Bytes."""
     created_at: datetime | None = None
     updated_at: datetime | None = None

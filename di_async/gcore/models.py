@@ -66,6 +66,8 @@ __all__ = [
     "Triggers",
 ]
 
+_INFORMS = json_field(informs=True)
+
 Command = tuple[str, ...] | str | None
 Texts = dict[str, str]
 
@@ -417,11 +419,11 @@ class Flavor:
 
     name: str
     description: str = ""
-    cpu: float | None = None
-    memory: float | None = None
+    cpu: float | None = field(default=None, metadata=_INFORMS)
+    memory: float | None = field(default=None, metadata=_INFORMS)
     gpu: int = 0
     gpu_model: str = ""
-    gpu_memory: float | None = None
+    gpu_memory: float | None = field(default=None, metadata=_INFORMS)
     gpu_compute_capability: str = ""
 
 

@@ -289,6 +289,26 @@ def test_error_names_the_path(raw: Any, path: str) -> None:
         PLAIN.structure(raw, Thing)
 
 
+@frozen
+class Described:
+    """A class with fields that only inform."""
+
+    id: str
+    size: int | None = field(default=None, metadata=json_field(informs=True))
+    parts: tuple[Part, ...] = field(default=(), metadata=json_field(informs=True))
+
+
+@pytest.mark.parametrize("junk", ["x", {}, [[]], float("inf")])
+def test_unreadable_field_that_only_informs_takes_its_default(junk: Any) -> None:
+    """What is readable is decoded, and other fields are required to be readable."""
+    assert CODEC.structure({"id": "x", "size": "7"}, Described) == Described("x", 7)
+    found = CODEC.structure({"id": "x", "size": junk, "parts": junk or 5}, Described)
+    assert found == Described("x")
+    with pytest.raises(DecodeError, match=r"@ \$.id") as caught:
+        CODEC.structure({"size": "x"}, Described)
+    assert "size" not in str(caught.value)
+
+
 def test_error_names_every_path() -> None:
     """The error lists every fault, not only the first."""
     with pytest.raises(DecodeError) as caught:

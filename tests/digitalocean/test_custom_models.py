@@ -52,6 +52,12 @@ async def test_lifecycle() -> None:
         assert (await api.delete(model.id)).already_gone
 
 
+async def test_unreadable_numbers_leave_the_model() -> None:
+    """Numbers that only describe a model count as missing if they cannot be read."""
+    junk = dict.fromkeys(("context_length", "file_count", "total_size_bytes"), "many")
+    assert CODEC.structure({"uuid": "m", **junk}, CustomModel) == CustomModel(id="m")
+
+
 async def test_failed_import() -> None:
     """A failed import raises with the API's own reason."""
     client, world = a_client()

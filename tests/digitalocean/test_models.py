@@ -196,6 +196,19 @@ def test_7_hardware_of_a_size() -> None:
     assert (size.size_category, size.disks) == (SizeCategory("GPU", "mi300"), (Disk("Local", 720),))
 
 
+@pytest.mark.parametrize("junk", ["x", "20 vCPU", {}, [], [[]], {"a": "b"}, float("inf")])
+def test_7_unreadable_hardware_leaves_the_size_and_its_price(junk: Any) -> None:
+    """A description that cannot be read counts as missing; slug and price are read."""
+    names = ("cpu", "memory", "gpu", "size_category", "disks")
+    raw = {"gpu_slug": "g", "price_per_hour": "1.5", **dict.fromkeys(names, junk)}
+    (size,) = CODEC.structure({"sizes": [raw]}, Sizes).sizes
+    assert (size.gpu_slug, size.price_per_hour) == ("g", Decimal("1.5"))
+    assert (size.cpu, size.memory) == (None, None)
+    raw = {"gpu_slug": "g", "gpu": {"count": junk, "vram_gb": junk, "slug": "mi300x"}}
+    (size,) = CODEC.structure({"sizes": [raw]}, Sizes).sizes
+    assert size.gpu == GPU(None, None, "mi300x")
+
+
 def test_8_list_row_without_specs() -> None:
     """It decodes to an instance whose specs are None."""
     light = {

@@ -7,7 +7,7 @@ import pytest
 
 from di_async.core.errors import DecodeError
 from di_async.gcore import InferenceDeployment, RetentionPolicy, Task
-from di_async.gcore.models import CODEC
+from di_async.gcore.models import CODEC, Flavor
 from tests.builders.gcore import (
     HIDDEN,
     a_container,
@@ -121,3 +121,10 @@ def test_task() -> None:
     assert task.created_resources is not None
     assert task.created_resources.inference_instances == ("my-instance",)
     assert task.created_on == datetime(2026, 5, 23, 5, 7, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("junk", ["x", "16 GiB", {}, []])
+def test_unreadable_hardware_leaves_the_flavor(junk: Any) -> None:
+    """A description that cannot be read counts as missing."""
+    raw = {"name": "f", "gpu": 1, "cpu": junk, "memory": junk, "gpu_memory": junk}
+    assert CODEC.structure(raw, Flavor) == Flavor("f", gpu=1)
