@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from di_async.core.moment import Moment
 
-__all__ = ["CLOCK_SKEW_S", "Age", "CallWindow", "ServerClock"]
+__all__ = ["CLOCK_SKEW_S", "SERVER_SKEW_S", "Age", "CallWindow", "ServerClock"]
 
 # Several answers, because one may come from a cache or from a gateway with a wrong clock.
 _SAMPLES = 8

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from typing import Any
@@ -211,18 +211,23 @@ async def test_the_second_of_the_expiry(cloud: Cloud, monkeypatch: pytest.Monkey
             assert len((await reap(client, dry_run=True)).deleted) == expired
 
 
-def wrong_once(networks: list[EmulatorNetwork], number: int, ahead: float) -> Intercept:
-    """Return an intercept that dates responses; one of them has the time of a wrong clock."""
-    numbers = itertools.count()
+def dated(networks: list[EmulatorNetwork], ahead: Callable[[Request], float]) -> Intercept:
+    """Return an intercept that dates responses, each by so many seconds ahead of the time."""
 
-    def dated(_request: Request, real: Answer) -> Answer:
+    def with_date(request: Request, real: Answer) -> Answer:
         assert isinstance(real, Delayed)
         assert isinstance(real.answer, Response)
-        time = networks[0].now() + (ahead if next(numbers) == number else 0)
+        time = networks[0].now() + ahead(request)
         headers = {**real.answer.headers, "date": formatdate(time, usegmt=True)}
         return Delayed(real.after_s, evolve(real.answer, headers=headers))
 
-    return dated
+    return with_date
+
+
+def wrong_once(networks: list[EmulatorNetwork], number: int, ahead: float) -> Intercept:
+    """Return an intercept that dates responses; one of them has the time of a wrong clock."""
+    numbers = itertools.count()
+    return dated(networks, lambda _: ahead if next(numbers) == number else 0)
 
 
 @everywhere
@@ -257,6 +262,26 @@ async def test_one_response_from_a_wrong_clock_expires_nothing(
         assert not report.deleted
         assert [one.name for one in (*report.kept, *report.failed)] == [found.name]
         assert networks[0].count("DELETE") == 0
+
+
+@everywhere
+async def test_clocks_that_differ_by_seconds_keep_nothing(
+    cloud: Cloud, networks: list[EmulatorNetwork]
+) -> None:
+    """What the list's `Date` shows as expired is deleted, if a later one is a little behind."""
+    async with cloud.client(a_world()) as client:
+        block = cloud.api(client).temporary(spec_of(cloud), lifetime=5000)
+        async with block as found:
+            name = parse_name(found.name)
+            assert name is not None
+            ahead = name.expires_at - networks[0].now() + 3
+            id = getattr(found, "id", found.name)
+            networks[0].intercept = dated(
+                networks, lambda request: ahead - (5 if id in request.path else 0)
+            )
+            report = await reap(client)
+            networks[0].intercept = None
+            assert ([one.name for one in report.deleted], report.failed) == ([found.name], ())
 
 
 def test_report_of_nothing() -> None:

@@ -5,6 +5,7 @@ Only names that `temporary` has written are touched, and of those only expired o
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -13,6 +14,7 @@ from di_async.core.errors import DIError
 from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice
 from di_async.core.printable import printable
+from di_async.core.server_clock import SERVER_SKEW_S
 from di_async.core.temporary_names import DEFAULT_PREFIX, TemporaryName, check_prefix, parse_name
 from di_async.engine.arguments import check_clients, no_client
 from di_async.engine.client import Client
@@ -105,8 +107,8 @@ async def _reap_client(
     async def judge(
         target: Deployable[Any], began: Moment, row: Named, shown: TemporaryName
     ) -> None:
-        def has_expired() -> bool:
-            return target.earliest_time(began) >= shown.expires_at
+        def has_expired(tolerance: float = 0.0) -> bool:
+            return target.earliest_time(began) >= shown.expires_at - tolerance
 
         entry = Reaped(client.provider, row.id, row.name, row.region, shown.expires_at)
         async with limit:
@@ -117,7 +119,9 @@ async def _reap_client(
             elif dry_run:
                 deleted.append(entry)
             else:
-                error = await delete_named(target, row, is_due=has_expired)
+                # A `Date` has whole seconds, and one provider's servers differ a little.
+                still_has = partial(has_expired, SERVER_SKEW_S)
+                error = await delete_named(target, row, is_due=still_has)
                 if error is None:
                     deleted.append(entry)
                     logger.warning("deleted the expired %s", entry)
