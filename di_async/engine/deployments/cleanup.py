@@ -197,11 +197,11 @@ async def delete_named(
     row: Named,
     on_change: Callable[[Change[None]], object] = _ignore,
     *,
-    is_due: Callable[[], bool] = lambda: True,
+    reason_to_keep: Callable[[], str | None] = lambda: None,
 ) -> DIError | None:
     """Delete what still has that name; return the error if that could not be proven.
 
-    `is_due` is called after the name was read again; if it returns False, nothing is deleted.
+    `reason_to_keep` is called after the name was read again; with a reason, nothing is deleted.
     """
     until = target.engine.clock.now() + CLEANUP_TIMEOUT_S
     try:
@@ -209,8 +209,8 @@ async def delete_named(
             fresh = await with_budget(lambda: target.read(row.id))
         if fresh.name != row.name:
             return DIError(f"its name is {fresh.name!r} by now; it was left alone")
-        if not is_due():
-            return DIError("the responses differ in their Date, so it was left alone")
+        if reason := reason_to_keep():
+            return DIError(f"{reason}; it was left alone")
         await delete_proven(target, row.id, until, on_change)
     except NotFoundError:
         return None

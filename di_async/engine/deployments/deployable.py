@@ -178,7 +178,7 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         return self.engine.call_window(self.request, since).earliest
 
     def latest_time(self, since: Moment) -> float:
-        """Return the latest time that it can be now, likewise."""
+        """Return the latest time that it can be now, by every answer since `since`."""
         passed = self.engine.clock.now() - since.loop
         return self.engine.call_window(self.request, since).latest + passed
 

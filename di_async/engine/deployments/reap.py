@@ -107,21 +107,17 @@ async def _reap_client(
     async def judge(
         target: Deployable[Any], began: Moment, row: Named, shown: TemporaryName
     ) -> None:
-        def has_expired(tolerance: float = 0.0) -> bool:
-            return target.earliest_time(began) >= shown.expires_at - tolerance
-
         entry = Reaped(client.provider, row.id, row.name, row.region, shown.expires_at)
         async with limit:
             price = await _price(target, row)
             entry = evolve(entry, hourly_price=price)
-            if not has_expired():
+            if target.earliest_time(began) < shown.expires_at:
                 kept.append(entry)
             elif dry_run:
                 deleted.append(entry)
             else:
-                # A `Date` has whole seconds, and one provider's servers differ a little.
-                still_has = partial(has_expired, SERVER_SKEW_S)
-                error = await delete_named(target, row, is_due=still_has)
+                reason = partial(_reason_to_keep, target, began, shown)
+                error = await delete_named(target, row, reason_to_keep=reason)
                 if error is None:
                     deleted.append(entry)
                     logger.warning("deleted the expired %s", entry)
@@ -155,6 +151,13 @@ async def _reap_client(
     parsed = [(found, parse_name(found[2].name, prefix)) for found in listed.values()]
     await asyncio.gather(*(judge(*found, name) for found, name in parsed if name))
     return groups
+
+
+def _reason_to_keep(target: Deployable[Any], began: Moment, shown: TemporaryName) -> str | None:
+    """Return a reason if a response since the list has shown that the name has not expired."""
+    # A `Date` has whole seconds, and one provider's servers differ a little.
+    has_expired = target.earliest_time(began) >= shown.expires_at - SERVER_SKEW_S
+    return None if has_expired else "the responses differ in their Date"
 
 
 async def _price(target: Deployable[Any], row: Named) -> HourlyPrice | None:

@@ -58,7 +58,7 @@ __all__ = ["Temporary", "made_nothing"]
 logger = Log("di_async")
 
 _DELETED = "It has been deleted: GET answered 404."
-# Where the first response's time differs from this machine's, another one is asked for.
+# So many reads at most until a response shows the provider's time, and this machine's agrees.
 _MOST_READS_OF_TIME = 2
 _INTERRUPTS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
