@@ -96,10 +96,12 @@ def api_base(url: str) -> str:
     Raises:
         NotServingYetError: what the API shows is not the URL of an endpoint.
     """
-    whole = (url if "://" in url else f"https://{url}").strip().rstrip("/")
+    text = url.strip()
+    whole = (text if "://" in text else f"https://{text}").rstrip("/")
     try:
         parts = urlsplit(whole)
-        plain = parts.username is None and not (parts.query or parts.fragment or " " in whole)
+        plain = parts.username is None and not (parts.query or parts.fragment)
+        plain &= whole.isprintable() and " " not in whole
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and plain
         parts.port  # noqa: B018 - raises if it is not one
     except ValueError:

@@ -123,7 +123,7 @@ def test_names_of_models_are_of_bounded_length() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["h.test", "https://h.test/", "https://h.test/v1", "http://[::1]:8"]
+    "url", ["h.test", " h.test ", "https://h.test/", "https://h.test/v1", "http://[::1]:8"]
 )
 def test_base_url_ends_in_v1(url: str) -> None:
     """A host name and a URL with or without a path are endpoints."""
@@ -134,7 +134,7 @@ def test_base_url_ends_in_v1(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "https://", "ftp://h", "https://h:99999", "https://h:x", "https://h?x=1", "https://h#x",
-     "https://user:word@h", "https://[::1", " ", "https://a b"],
+     "https://user:word@h", "https://[::1", " ", "https://a b", "https://a\nb", "https://a\tb"],
 )  # fmt: skip
 def test_other_texts_are_not_an_endpoint(url: str) -> None:
     """A port out of range, a query or a user in a URL: the API may show another one soon."""
