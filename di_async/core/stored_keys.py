@@ -1,8 +1,8 @@
 """Write values that outlive a process under fixed keys, and read them back.
 
 Resume tokens and duration files are read by later versions of this package. A map from key to
-attribute lets an attribute be renamed while the key stays. It has the types of stored values, too:
-another one would fail later, among the waits of others.
+attribute lets an attribute be renamed while the key stays. The map also has the types that a stored
+value may have: a value of another type would fail later, in the poller that all waits share.
 """
 
 from collections.abc import Mapping

@@ -157,27 +157,26 @@ class ObservedClient:
     def __init__(self, provider: str, observer: Observer) -> None:
         self.provider = provider
         self.observer = observer
-        self.run = Guarded("telemetry", type(observer)).run
-        """Calls a function of the observer."""
+        self.guard = Guarded("telemetry", type(observer))
         self._own: ClientObserver | None = None
 
     def opened(self, budget: BudgetView | None) -> None:
         """Report that the client is entered."""
-        self._own = self.run(self.observer.open_client, self.provider, budget)
+        self._own = self.guard.run(self.observer.open_client, self.provider, budget)
 
     def requests_sent(self, kind: str, count: int, status: int | None) -> None:
         """Report requests that were sent."""
         if self._own is not None:
-            self.run(self._own.requests_sent, kind, count, status)
+            self.guard.run(self._own.requests_sent, kind, count, status)
 
     def wait_begun(self, wait: WaitInfo) -> WaitObserver | None:
         """Report that a wait begins."""
-        return None if self._own is None else self.run(self._own.wait_begun, wait)
+        return None if self._own is None else self.guard.run(self._own.wait_begun, wait)
 
     def closed(self) -> None:
         """Report that the client is closed."""
         if self._own is not None:
-            self.run(self._own.closed)
+            self.guard.run(self._own.closed)
 
 
 class ObservedWait(WaitSpan):
@@ -235,11 +234,11 @@ class ObservedWait(WaitSpan):
             settle_delay=delay,
             settle_delay_bound=bound,
         )
-        self._client.run(observer.ended, result)
+        self._client.guard.run(observer.ended, result)
 
     def _step(self, event: StatusChange) -> None:
         if self._observer is not None:
-            self._client.run(self._observer.step, event)
+            self._client.guard.run(self._observer.step, event)
 
 
 def settle_delays(

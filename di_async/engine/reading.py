@@ -1,4 +1,4 @@
-"""Reads around a write: they lag behind it, and one that fails decides nothing."""
+"""Reads before and after a write. They may lag behind it, and a failed one decides nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,10 @@ LOOKUP_DELAYS_S = (0.5, 2.0, 5.0)
 async def read_after(seconds: float, what: str, read: Callable[[], Awaitable[R]]) -> R | DIError:
     """Return what a read shows after a pause; if it fails, log that, and return its error.
 
-    `what` begins the log's message, such as "looking up web". That of a closed client is raised.
+    `what` begins the log's message, such as "looking up web".
+
+    Raises:
+        ClientClosedError: the client was closed.
     """
     await asyncio.sleep(seconds)
     try:

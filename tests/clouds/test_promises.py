@@ -127,7 +127,7 @@ async def test_the_404_that_ends_a_delete_is_one_step(cloud: Cloud) -> None:
 async def test_delete_of_a_name_where_ids_are_not_names(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The warning says that a name is no id: what has the name exists, and bills."""
+    """The warning says that this is not a UUID: a deployment of that name still bills."""
     async with cloud.client(a_world()) as client:
         id = await cloud.settled(client, "web-llm")
         await cloud.delete(client, "web-llx")

@@ -50,7 +50,7 @@ async def test_timeout_names_the_last_error(di_emulator: Emulator) -> None:
 
 
 async def test_timeout_of_what_was_not_found(di_emulator: Emulator) -> None:
-    """The message does not say of one thing that it was not found, and bills."""
+    """The message says that the cost lasts as long as the resource exists, if it does."""
     async with DigitalOcean(di_emulator.token, base_url=di_emulator.url) as do:
         with pytest.raises(WaitTimeoutError, match="was not found; it bills as long as it exists"):
             await do.dedicated_inferences.wait_until("my-llm", lambda _: True, timeout=0)

@@ -50,7 +50,7 @@ def test_plain_values(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["# Title\n\nText: with: colons", "a: [b", "a: 'b"])
-def test_text_that_is_no_yaml(text: str) -> None:
+def test_text_that_is_not_yaml(text: str) -> None:
     """The message says so before the parser's words, which few people know."""
     where = r"^spec\.yaml at line \d+, column \d+: invalid YAML"
     with pytest.raises(InvalidInputError, match=where):

@@ -18,7 +18,7 @@ class RegionChoice:
     def __init__(self) -> None:
         self.region: str | None = None
         self._page_counts: dict[str, int] = {}
-        """Of each region's list, as it was shown, or at least."""
+        """How many pages each region's list has, as it showed, or has at least."""
 
     def to_try(self, regions: Collection[str], reads: int, page_size: int) -> str | None:
         """Return a region whose first page is worth a request.
@@ -28,8 +28,8 @@ class RegionChoice:
         region = next(iter(regions))
         if self.region is not None or reads < _MIN_READS or not region or set(regions) != {region}:
             return None
-        full_pages = -(-len(regions) // page_size)  # what is watched is on the list
-        known = self._page_counts[region] = max(self._page_counts.get(region, 0), full_pages)
+        least_pages = -(-len(regions) // page_size)  # what is watched is on the list
+        known = self._page_counts[region] = max(self._page_counts.get(region, 0), least_pages)
         if known >= reads:
             return None
         self._page_counts[region] = reads  # until its list shows the real number
