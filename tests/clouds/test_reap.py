@@ -284,6 +284,26 @@ async def test_clocks_that_differ_by_seconds_keep_nothing(
             assert ([one.name for one in report.deleted], report.failed) == ([found.name], ())
 
 
+@on("digitalocean")
+@pytest.mark.parametrize(("behind", "deleted"), [(30.0, 1), (30.5, 0)])
+async def test_how_far_a_date_may_be_behind(
+    cloud: Cloud, behind: float, deleted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read before the DELETE may be 30 s behind the expiry, as servers of one provider are."""
+    async with (
+        cloud.client(a_world()) as client,
+        cloud.api(client).temporary(spec_of(cloud), lifetime=5000) as found,
+    ):
+        name = parse_name(found.name)
+        assert name is not None
+        times = iter((name.expires_at, name.expires_at - behind))
+        monkeypatch.setattr(Deployable, "earliest_time", lambda *_: next(times))
+        report = await reap(client)
+        assert (len(report.deleted), len(report.failed)) == (deleted, 1 - deleted)
+        for one in report.failed:
+            assert "differ in their Date; it was left alone" in str(one.error)
+
+
 def test_report_of_nothing() -> None:
     """By default it is not one of a dry run."""
     assert ReapReport() == ReapReport((), (), (), dry_run=False)
