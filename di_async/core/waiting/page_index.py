@@ -41,9 +41,9 @@ class _Page(Struct, eq=False):
     shown: dict[str, int | None] = field(default_factory=dict)
     """Watched ids in row order, with the fingerprints of their rows; None: it counts as changed."""
     added_when_sent: int = 0
-    """How many ids had ever been added when the page was requested."""
+    """How many ids had ever been added when the page was last requested."""
     searched_up_to: int = 0
-    """The same for the last answer: it would show every id that was added before."""
+    """The same, of the last request that was answered: ids added later may still be on the page."""
 
 
 class PageUpdate(Struct, frozen=True):

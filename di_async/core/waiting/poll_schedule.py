@@ -75,7 +75,7 @@ class PollEntry(ReadUnit, Generic[T], eq=False, kw_only=True):
     confirm_requested: bool = False
     confirm_pause: float = 0.0
     confirm_after: float = -math.inf
-    """Until then no GET confirms the row `refuted_fingerprint`: the last one did not."""
+    """No GET is sent before that to confirm the row `refuted_fingerprint` again."""
     refuted_fingerprint: int = 0
     row_is_partial: bool = False
     """The row read last lacks what decides."""
@@ -438,7 +438,10 @@ class PollSchedule(Generic[T]):
     def next_read(
         self, now: float, quota: Callable[[], PollQuota]
     ) -> ReadOne[T] | ReadPage | float:
-        """Return what to read now (the caller must), or the seconds until the next call."""
+        """Return what to read now, or the seconds until something is due.
+
+        A read counts as sent once it is returned, so the caller must send it.
+        """
         if self._replan or now >= self._replan_at:
             self._plan(now, quota())
         if self._region_to_try is not None:
