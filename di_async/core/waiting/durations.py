@@ -197,7 +197,9 @@ class DurationStatistics:
 
     def learn(self, key: DurationKey, seconds: float, *, censored: bool = False) -> None:
         """Add one duration; `censored`: it had not settled after `seconds`."""
-        sample = self._samples.setdefault(key, _Sample())
+        sample = self._samples.get(key)
+        if sample is None:
+            sample = self._samples[key] = _Sample()
         if censored:
             sample.add_censored(seconds)
         else:
