@@ -93,7 +93,8 @@ async def delete_accepted(target: Deployable[Any], id: str) -> None:
         DIError: it is refused, or another operation holds the deployment for ten minutes.
     """
     engine = target.engine
-    until = engine.clock.now() + _BUSY_S
+    began = engine.clock.moment()
+    until = began.loop + _BUSY_S
     while True:
         try:
             await target.delete(id)
@@ -105,6 +106,8 @@ async def delete_accepted(target: Deployable[Any], id: str) -> None:
         else:
             return
         await asyncio.sleep(engine.polling.target_lag)
+        if await target.is_used_again(id, began):
+            return
 
 
 def resume(client: Client, token: str) -> Change[Any]:

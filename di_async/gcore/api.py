@@ -135,8 +135,9 @@ class GcoreDialect(ApiDialect):
         )
         if isinstance(error, ConflictError) and not re.search(_NAME_TAKEN, f"{code} {message}"):
             error.never_processed = True
-            # A PUT depends on a read, so the caller has to read again before it is repeated.
-            error.transient = request.method != "PUT"
+            # A PUT and a DELETE by name depend on a read, which the caller repeats with them.
+            by_name = request.method == "DELETE" and request.by_name
+            error.transient = request.method != "PUT" and not by_name
         return error
 
     def is_error(self, status: int, body: Any) -> bool:

@@ -34,6 +34,7 @@ class GcoreDeployable(Deployable[InferenceDeployment]):
     complete_fields: Callable[[Any], Json]
     noun = "inference deployment"
     longest_name = 30
+    id_is_name = True
 
     def complete(self, spec: Any) -> Json:
         """Return the checked fields."""

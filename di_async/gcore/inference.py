@@ -192,7 +192,10 @@ class InferenceApi(ResourceApi[R]):
                         raise
                     logger.warning("the response to the delete of %s was lost; it is under way", id)
 
-            body = await retry_while_busy(self._engine, write, ready_timeout)
+            # The session does not repeat a DELETE by name.
+            body = await retry_while_busy(
+                self._engine, write, ready_timeout, retry_anyway=lambda _: by_name is not None
+            )
             return None, self._tasks(body, id)
 
         hint = f"It was searched for in {location}; if it exists elsewhere, it still bills"

@@ -394,18 +394,20 @@ async def test_many_deletes_whose_names_are_used_again() -> None:
         assert not any("list evidence" in (c.history[-1].note or "") for c in changes)
 
 
+@pytest.mark.parametrize("ready_timeout", [0, 60])
 @pytest.mark.parametrize("gone_first", [False, True])
-async def test_a_refused_delete_is_not_repeated_on_what_others_created(gone_first: bool) -> None:
+async def test_a_refused_delete_is_not_repeated_on_what_others_created(
+    gone_first: bool, ready_timeout: float
+) -> None:
     """Between two tries of a busy delete the deployment is read: a new one is left alone."""
-    attempts = RetryPolicy().attempts  # within seconds, by the session
     routes = {
-        f"DELETE {ONE}": [*[LOCKED] * attempts, accepted()],
+        f"DELETE {ONE}": [LOCKED, accepted()],
         GET: no_such() if gone_first else created(60),
     }
     async with routed(routes) as (client, network):
-        change = await client.inference_deployments.delete(NAME, ready_timeout=60)
+        change = await client.inference_deployments.delete(NAME, ready_timeout=ready_timeout)
         await change.wait()
-    assert len(network.requests_of("DELETE")) == attempts
+    assert len(network.requests_of("DELETE")) == 1
     assert change.already_gone
 
 
@@ -413,13 +415,22 @@ async def test_a_refused_delete_is_repeated_while_it_is_the_same() -> None:
     """A read that shows the old deployment, or that fails, does not end the tries."""
     failed = answer(500, {"exception_class": "InternalError", "message": "oops"})
     routes = {
-        f"DELETE {ONE}": [*[LOCKED] * (2 * RetryPolicy().attempts), accepted()],
+        f"DELETE {ONE}": [*[LOCKED] * 2, accepted()],
         GET: [answer(200, a_deployment()), *[failed] * 4, answer(200, a_deployment()), no_such()],
         TASKS: DONE,
     }
     async with routed(routes) as (client, network):
         await (await client.inference_deployments.delete(NAME, ready_timeout=600)).wait()
-    assert len(network.requests_of("DELETE")) == 2 * RetryPolicy().attempts + 1
+    assert len(network.requests_of("DELETE")) == 3
+
+
+async def test_a_lock_of_some_seconds_does_not_fail_a_delete() -> None:
+    """Without `ready_timeout` it is sent as often as the retry policy allows."""
+    locked = [LOCKED] * (RetryPolicy().attempts - 1)
+    routes = {f"DELETE {ONE}": [*locked, accepted()], GET: answer(200, a_deployment())}
+    async with routed(routes) as (client, _):
+        change = await client.inference_deployments.delete(NAME)
+    assert not change.already_gone
 
 
 @pytest.mark.parametrize("seen", [ours("DELETING"), no_such()])

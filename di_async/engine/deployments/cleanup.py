@@ -143,8 +143,8 @@ async def delete_proven(
 ) -> None:
     """Delete and return once GET answers 404; try again after each failure.
 
-    A DELETE that was accepted is sent again only if the provider did not carry it out: its id may
-    be a name, which others may have used again since.
+    A DELETE that was accepted is sent again only if the provider did not carry it out. Where the id
+    is a name, what others have created with it since the first try is left alone.
 
     Args:
         target: the deployments.
@@ -157,11 +157,15 @@ async def delete_proven(
         DIError: the error of the last try that was answered; if none was, one that says so.
     """
     engine, failures = target.engine, 0
+    began = engine.clock.moment()
     last: DIError | None = None
     while True:
         try:
             if change is None:
                 async with asyncio.timeout_at(until):
+                    if last is not None and await target.is_used_again(id, began):
+                        logger.warning("%s: created again by others, and left alone", id)
+                        return
                     change = await target.delete(id)
                 on_change(change)
             await change.wait(timeout=max(0.0, until - engine.clock.now()))
@@ -178,10 +182,8 @@ async def delete_proven(
             left = until - engine.clock.now()
             if left <= 0 or failures >= _MOST_FAILURES:
                 raise
-            if busy:
-                pause = engine.polling.target_lag
-            else:
-                pause = paced or engine.retry.backoff(failures or 1, 1.0)
+            backoff = paced or engine.retry.backoff(failures or 1, 1.0)
+            pause = engine.polling.target_lag if busy else backoff
             logger.info("deleting %s failed: %s; trying again in %.1f s", id, error, pause)
             last = error
         except TimeoutError as late:
@@ -209,6 +211,8 @@ async def delete_named(
             fresh = await with_budget(lambda: target.read(row.id))
         if fresh.name != row.name:
             return DIError(f"its name is {fresh.name!r} by now; it was left alone")
+        if target.id_is_name and _was_created_again(row.resource, fresh.resource):
+            return DIError("others have created it again since; it was left alone")
         if reason := reason_to_keep():
             return DIError(f"{reason}; it was left alone")
         await delete_proven(target, row.id, until, on_change)
@@ -219,6 +223,11 @@ async def delete_named(
     except TimeoutError:
         return DIError(f"not deleted: it could not be read within {CLEANUP_TIMEOUT_S:.0f} s")
     return None
+
+
+def _was_created_again(listed: Any, fresh: Any) -> bool:
+    stamps = listed.created_at, fresh.created_at
+    return None not in stamps and stamps[0] != stamps[1]
 
 
 async def find_made(target: Deployable[Any], name: str, until: float | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from attrs import frozen
 from msgspec import Struct
 
 from di_async.core.capacity import FailureKind
-from di_async.core.errors import DecodeError, DIError
+from di_async.core.errors import DecodeError, DIError, NotFoundError
 from di_async.core.http import Request
 from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice, Placement
@@ -75,6 +75,8 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     """The longest name that the provider accepts."""
     zone = ""
     """The only zone of its deployments, where names belong to a zone."""
+    id_is_name = False
+    """Others may use the id again once its deployment is gone."""
 
     @abstractmethod
     def complete(self, spec: Any) -> Any:
@@ -153,6 +155,16 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
     @abstractmethod
     async def read(self, id: str) -> Named:
         """Return one resource. Raises `NotFoundError`."""
+
+    async def is_used_again(self, id: str, since: Moment) -> bool:
+        """Return whether others have certainly created what has this id since that moment."""
+        if not self.id_is_name:
+            return False
+        try:
+            found = (await self.read(id)).resource
+        except NotFoundError:
+            return False
+        return self.engine.call_window(self.request, since).surely_before(found.created_at)
 
     async def hourly_price(self, spec: Any) -> HourlyPrice | None:
         """Return what a complete spec would cost."""

@@ -22,6 +22,7 @@ from di_async import (
     RetryPolicy,
     ServerError,
 )
+from di_async.core.moment import Moment
 from di_async.core.pricing import HourlyPrice
 from di_async.engine.deployments.cleanup import (
     Answer,
@@ -73,14 +74,21 @@ class Target:
     """A provider's deployments, whose answers are scripted."""
 
     engine: ClassVar[Any] = SimpleNamespace(
-        clock=SimpleNamespace(now=now),
+        clock=SimpleNamespace(now=now, moment=lambda: Moment(now(), now())),
         polling=PollPolicy(target_lag=3.0),
         retry=RetryPolicy(initial_delay=2.0, max_delay=16.0),
     )
 
+    id_is_name = False
+
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.calls: list[tuple[float, str]] = []
+
+    async def is_used_again(self, _: str, since: Moment) -> bool:
+        """Return False: ids are not used again. A retry checks from the first try on."""
+        assert since.loop == 0
+        return False
 
     async def _answer(self, id: str) -> Any:
         self.calls.append((now(), id))
