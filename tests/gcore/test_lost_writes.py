@@ -348,6 +348,15 @@ async def test_a_name_that_others_use_again_ends_the_wait() -> None:
     assert change.history[-1].note == "settled: what has its name was created after the delete"
 
 
+async def test_a_lost_delete_ends_when_others_use_the_name_again() -> None:
+    """The same holds where the answer was lost and a read showed the deletion."""
+    seen = [at(1, deployment(-600, "DELETING")), at(40, deployment(35, "DEPLOYING"))]
+    async with routed({f"DELETE {ONE}": LOST[0], GET: seen}) as (client, network):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait(timeout=600)
+    assert len(network.requests_of("DELETE")) == 1
+
+
 async def test_a_resumed_wait_ends_when_others_use_the_name_again() -> None:
     """The resume token holds when the delete was accepted."""
     routes = {f"DELETE {ONE}": at(0, DELETED), TASKS: at(30, a_task()), GET: at(40, deployment(35))}

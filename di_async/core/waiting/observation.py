@@ -145,7 +145,7 @@ class Expectation:
     differed_before: bool | None = None
     """Whether the resource differed from what was sent before the write; None: not comparable."""
     deleted_at: datetime | None = None
-    """Of a delete by name: a time by the provider's clock at which it had certainly been accepted.
+    """Of a delete by name: a time by the provider's clock at which it had certainly been sent.
     What was created later is another resource."""
 
 

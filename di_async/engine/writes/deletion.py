@@ -84,10 +84,7 @@ async def _delete(
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
-            at = None if by_name is None else _not_before_now(engine, by_name)
-            return _change(
-                engine, adapter, id, answer, deleted_at=at, longest_grace=grace, deletes=True
-            )
+            return _change(engine, adapter, id, by_name, answer, longest_grace=grace, deletes=True)
         # A 404, or a lost response: a GET shows what exists now.
         is_404 = isinstance(answer, NotFoundError)
         not_found += is_404
@@ -101,22 +98,21 @@ async def _delete(
                 where = location_hint if by_name is not None or is_uuid(id) else _NO_UUID
                 logger.warning("%s was not found, so nothing was deleted. %s", id, where)
             proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
-            return _change(
-                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=was_lost
-            )
+            outcome: Any = {"already_gone": not was_lost, "settled_by": proof}
+            return _change(engine, adapter, id, by_name, deletes=was_lost, **outcome)
         if seen.deleting:
-            return _change(engine, adapter, id)  # by a lost attempt, or by others
+            return _change(engine, adapter, id, by_name)  # by a lost attempt, or by others
         if by_name is not None and created_since(engine, by_name, began, seen.resource):
             proof = f"what has the name {id} was created after this DELETE"
-            return _change(
-                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=True
-            )
+            outcome = {"already_gone": not was_lost, "settled_by": proof}
+            return _change(engine, adapter, id, by_name, deletes=True, **outcome)
         if may_resend and seen.resource is not None:
             continue
         if not isinstance(answer, NotFoundError):
             raise answer
         if attempt >= engine.retry.attempts and not (seen.missing and is_new):
-            return _unproven(engine, adapter, id, answer, None if was_lost else seen.resource)
+            _check_unproven(id, answer, None if was_lost else seen.resource)
+            return _change(engine, adapter, id, by_name)  # its wait finds out
         await backoff(engine, min(attempt, 5))
 
 
@@ -147,18 +143,15 @@ def created_since(engine: Engine, request: Request, began: Moment, resource: Any
     return is_another
 
 
-def _unproven(
-    engine: Engine, adapter: ResourceAdapter[Any], id: str, answer: NotFoundError, resource: Any
-) -> Change[None]:
-    """Return a change whose wait finds out; raise if the resource is there in spite of the 404s."""
-    if resource is None:
-        return _change(engine, adapter, id)
-    raise OutcomeUnknownError(
-        f"DELETE answers 404, but GET shows {id}: it exists and bills; delete it again",
-        method="DELETE",
-        path=answer.path,
-        candidates=(resource,),
-    )
+def _check_unproven(id: str, answer: NotFoundError, resource: Any) -> None:
+    """Raise if the resource is there in spite of the 404s."""
+    if resource is not None:
+        raise OutcomeUnknownError(
+            f"DELETE answers 404, but GET shows {id}: it exists and bills; delete it again",
+            method="DELETE",
+            path=answer.path,
+            candidates=(resource,),
+        )
 
 
 async def delete_at_once(
@@ -239,12 +232,12 @@ def _change(
     engine: Engine,
     adapter: ResourceAdapter[Any],
     id: str,
+    by_name: Request | None,
     answer: AcceptedWrite = _NO_ANSWER,
-    *,
-    deleted_at: datetime | None = None,
     **outcome: Any,
 ) -> Change[None]:
     initial, operations = answer
+    deleted_at = None if by_name is None else _not_before_now(engine, by_name)
     expectation = Expectation(
         action=Action.DELETE, accepted_at=engine.clock.now(), deleted_at=deleted_at
     )
