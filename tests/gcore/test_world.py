@@ -1,5 +1,6 @@
 """The client against the emulated Gcore, without sockets and in virtual time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from di_async import (
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
+    SupersededError,
     wait_all,
 )
 from di_async.emulator import World
@@ -203,3 +205,17 @@ async def test_url_of_a_deployment() -> None:
         with pytest.raises(InvalidInputError, match="no address yet"):
             _ = (await client.inference_deployments.get(change.id)).url
         assert (await change.wait()).url.startswith("https://")
+
+
+async def test_an_update_during_a_rollout_that_others_replace() -> None:
+    """The wait says so within minutes, though the deployment was in progress before the update."""
+    world = a_world()
+    async with client_of(world) as client, client_of(world) as others:
+        name = await settled(world, client.inference_deployments)
+        await others.inference_deployments.update(name, image="nginx:2")
+        await asyncio.sleep(60)  # its task is over; the rollout goes on
+        change = await client.inference_deployments.update(name, image="nginx:3")
+        await asyncio.sleep(60)
+        await others.inference_deployments.update(name, image="nginx:4")
+        with pytest.raises(SupersededError, match="another spec"):
+            await change.wait(timeout=600)

@@ -147,6 +147,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """The resource was seen in progress, and was not before the write; or it had failed before the
     write and is ready now."""
     seen_in_progress: bool = False
+    operation_ended: bool = False
+    """The write's operation had ended before these reads."""
     agreeing_reads: int = 0
     """Consecutive reads that showed the same state."""
     agreeing_since: float = 0.0
@@ -291,6 +293,7 @@ def _fold_found(expectation: Expectation, evidence: Evidence, read: ReadFound) -
         seen_in_progress=(
             evidence.seen_in_progress or observation.in_progress or not observation.complete
         ),
+        operation_ended=evidence.operation_ended,
         agreeing_reads=evidence.agreeing_reads + 1 if agrees else 1,
         agreeing_since=since,
         agreeing_span_s=read.started_at - since,
@@ -442,6 +445,8 @@ def _judge_different_spec(
     moved = evidence.transitioned or _exceeds(
         observation.version.updated_at, _baseline(expectation)
     )
+    # Progress seen before the write was another change's; this one's operation comes after it.
+    moved |= evidence.operation_ended and evidence.seen_in_progress
     if moved and _agreed(evidence):
         return Superseded("it settled with another spec than the one that this change sent")
     return _PENDING

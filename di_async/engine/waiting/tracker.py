@@ -334,6 +334,7 @@ class ChangeTracker(Generic[R]):
         self.evidence = Evidence(
             reads=before.reads,
             newest_version=before.newest_version,
+            operation_ended=True,
             ever_seen=before.ever_seen,
             own_delete=before.own_delete,
         )

@@ -277,6 +277,25 @@ def test_stale_replica_does_not_supersede() -> None:
     assert decision(update(differed_before=True), *reads) == Pending()
 
 
+@pytest.mark.parametrize(
+    ("operation_ended", "progress", "expected"),
+    [
+        (True, True, Superseded(CHANGED_BACK)),
+        (True, False, Pending()),
+        (False, True, Pending()),
+    ],
+)
+def test_other_content_after_an_update_of_a_resource_in_progress(
+    operation_ended: bool, progress: bool, expected: Decision
+) -> None:
+    """Progress counts if this update's operation has ended; else it may be an earlier change's."""
+    case = update(before_phase=Phase.WORKING)
+    evidence = Evidence(operation_ended=operation_ended)
+    for read in (found(1, WORKING if progress else OTHER), *(found(n, OTHER) for n in (5, 20, 35))):
+        evidence = fold(case, evidence, read)
+    assert judge(case, evidence) == expected
+
+
 def test_other_content_that_could_not_be_compared_before() -> None:
     """Other content than sent settles no update, even if the two could not be compared before."""
     reads = (found(1, WORKING), found(2, OTHER))
