@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import signal
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from functools import partial
@@ -119,7 +120,10 @@ async def test_async_generator_that_ends_early_deletes_it(cloud: Cloud, how: str
 async def test_block_that_is_dropped_after_its_client_is_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nothing can be deleted over a closed client: an error names what may exist."""
+    """Nothing can be deleted over a closed client: an error names what may exist.
+
+    SIGTERM ends the process again, as nothing is left that it could delete.
+    """
 
     async def deployments(api: Any) -> AsyncIterator[Any]:
         async with api.temporary(spec_of(_DO)) as found:
@@ -130,6 +134,7 @@ async def test_block_that_is_dropped_after_its_client_is_reported(
         name = (await anext(generator)).name
     await generator.aclose()  # type: ignore[attr-defined]
     assert f"{name} was abandoned; it may exist, and bill" in caplog.text
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @VIRTUAL

@@ -19,10 +19,26 @@ def end_a_child() -> int | None:
     return child.exitcode
 
 
+def handle_sigterm(with_loop: bool) -> asyncio.Queue[None]:
+    """Install a handler as programs do; return a queue that gets an item for each SIGTERM."""
+    loop, received = asyncio.get_running_loop(), asyncio.Queue[None]()
+
+    def on_signal(*_: object) -> None:
+        loop.call_soon_threadsafe(received.put_nowait, None)
+
+    if with_loop:
+        loop.add_signal_handler(signal.SIGTERM, on_signal)
+    else:
+        signal.signal(signal.SIGTERM, on_signal)
+    return received
+
+
 async def main() -> None:
     """Read the cloud and the arguments of `temporary` from stdin, a JSON line each."""
     config, arguments = (json.loads(sys.stdin.readline()) for _ in range(2))
     forks = arguments.pop("forks", False)
+    own_handler = arguments.pop("own_handler", None)
+    sigterm = asyncio.Queue[None]()
     async with (
         connect(*config) as client,
         api(config[0], client).temporary(**arguments) as found,
@@ -31,7 +47,12 @@ async def main() -> None:
         print(json.dumps({"models": models}), flush=True)  # noqa: T201 - the report
         if forks:
             print(json.dumps({"child": end_a_child()}), flush=True)  # noqa: T201 - the report
-        await asyncio.Event().wait()
+        if own_handler is not None:
+            sigterm = handle_sigterm(with_loop=own_handler == "loop")
+            print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - the report
+        await sigterm.get()
+    print(json.dumps({"left": True}), flush=True)  # noqa: T201 - the report
+    await sigterm.get()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from di_async import reap
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import Emulator, Fault
-from tests.clouds.ensuring import a_body, everywhere_in_processes
+from tests.clouds.ensuring import ENSURABLE, a_body, everywhere_in_processes
 from tests.clouds.support import Cloud
 from tests.concurrent_ensure.runs import report, send, worker
 from tests.concurrent_ensure.worker import access, api, connect
@@ -82,6 +82,21 @@ async def test_a_second_sigterm_does_not_cut_the_deletion_short(
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 143
     assert await names(cloud, emu) == []
+
+
+@pytest.mark.parametrize("kind", ["signal", "loop"])
+async def test_a_handler_that_the_block_installs_is_left_alone(kind: str, emu: Emulator) -> None:
+    """From then on SIGTERM is the program's own, in the block and after it."""
+    cloud = ENSURABLE[0]
+    async with worker(cloud.name, emu, MODULE) as process:
+        enter(process, cloud, own_handler=kind)
+        await report(process)
+        await report(process)
+        process.send_signal(signal.SIGTERM)
+        assert await report(process) == {"left": True}
+        assert await names(cloud, emu) == []
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
 
 
 @everywhere_in_processes

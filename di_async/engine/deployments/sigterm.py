@@ -1,7 +1,8 @@
 """SIGTERM while temporary deployments exist: cancel their tasks, so that they are deleted.
 
 By default the signal ends the process at once, without any clean-up. A handler of the program's
-own is left alone. SIGINT needs nothing: asyncio's runner cancels the main task.
+own is left alone, also one that it installs while such deployments exist. SIGINT needs nothing:
+asyncio's runner cancels the main task.
 """
 
 import asyncio
@@ -29,24 +30,28 @@ class _Guard(Struct, eq=False):
     loop: asyncio.AbstractEventLoop
     owners: Counter[asyncio.Task[object]] = field(default_factory=Counter)
     received: bool = False
-    installed: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        return signal.getsignal(signal.SIGTERM) == self.on_signal
 
     def install(self) -> None:
-        main = threading.current_thread() is threading.main_thread()
-        if self.installed or not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-            return
-        try:
-            self.loop.add_signal_handler(signal.SIGTERM, self.on_signal)
-        except (NotImplementedError, RuntimeError, ValueError):
-            return  # Windows, or a loop that has no signals
-        self.installed = True
+        # Not the loop's: a handler that the program adds to the loop would replace it unseen.
+        if _in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self.on_signal)
 
     def remove(self) -> None:
-        if self.installed:
-            self.loop.remove_signal_handler(signal.SIGTERM)
-            self.installed = False
+        if self.is_installed and _in_main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def on_signal(self) -> None:
+    def on_signal(self, *_: object) -> None:
+        """Leave it to the loop, as this may interrupt any line of the main thread."""
+        if self.loop.is_closed():
+            self.end_process()
+        else:
+            self.loop.call_soon_threadsafe(self.cancel_owners)
+
+    def cancel_owners(self) -> None:
         self.received = True
         running = [task for task in self.owners if not task.done()]
         count = sum(self.owners[task] for task in running)
@@ -55,8 +60,15 @@ class _Guard(Struct, eq=False):
         for task in running:
             task.cancel()
         if not running:  # they were entered by tasks that have ended
-            self.remove()
-            os.kill(os.getpid(), signal.SIGTERM)
+            self.end_process()
+
+    def end_process(self) -> None:
+        self.remove()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 _guards: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Guard]" = WeakKeyDictionary()
@@ -91,13 +103,11 @@ def forget_in_forks(is_guarded: Callable[[], bool], forget: Callable[[], object]
 
 
 def _is_guarded() -> bool:
-    return any(guard.installed for guard in _guards.values())
+    return any(guard.is_installed for guard in _guards.values())
 
 
 def _forget() -> None:
     if _is_guarded():
-        # The descriptor is the parent's, too: its loop would get the child's signals.
-        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _guards.clear()
 

@@ -216,6 +216,7 @@ class Temporary(Generic[T]):
         # the deletion, which is a task of its own.
         if isinstance(error, GeneratorExit) and not self._is_usable:
             logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
+            sigterm.leave(self._owner)
             return
         self._until = asyncio.get_running_loop().time() + self.cleanup_timeout
         cancelled: asyncio.CancelledError | None = None
