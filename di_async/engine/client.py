@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote
 
+import anyio
 from attrs import evolve
 
 from di_async.core.errors import InvalidInputError
@@ -84,7 +85,10 @@ class Client(ClientBound):
 
         Accepted changes continue at the provider, and bill. Closing twice does nothing.
         """
-        await self._engine.close()
+        # An anyio scope that is cancelled would cancel this, too, and so replace the error of the
+        # call that it ended, with its notes.
+        with anyio.CancelScope(shield=True):
+            await self._engine.close()
 
     def require_open(self) -> None:
         """Check that requests can be sent: entered, not closed, and on the loop that entered it.

@@ -100,19 +100,24 @@ async def test_leaving_ends_the_requests() -> None:
     assert network.count("GET") == 3
 
 
-async def test_leaving_under_a_cancelled_scope_of_anyio_closes_the_network() -> None:
-    """The network is closed even where each await of leaving is cancelled."""
+async def test_leaving_under_a_cancelled_scope_of_anyio() -> None:
+    """The client is closed completely, and the cancellation keeps the notes of the wait."""
     network = fake_api(BUSY)
     closed = []
 
     async def close() -> None:
+        await asyncio.sleep(1)
         closed.append(True)
 
     network.close = close  # type: ignore[method-assign]
     with anyio.move_on_after(10) as scope:
-        async with client_on(network) as client:
-            await client.dedicated_inferences.wait_until_active(ID)
+        with pytest.raises(asyncio.CancelledError) as caught:
+            async with client_on(network) as client:
+                await client.dedicated_inferences.wait_until_active(ID)
+        assert others() == set()
+        raise caught.value
     assert scope.cancelled_caught
+    assert "`.resume_token` continues the wait" in caught.value.__notes__[0]
     assert closed == [True]
 
 
