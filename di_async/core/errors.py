@@ -270,6 +270,10 @@ class DecodeError(DIError):
     status: int | None = None
     request_id: str | None = None
 
+    def _text(self) -> str:
+        text = f"{self.method} {self.path}: {self.message}" if self.path else self.message
+        return f"{text} (request id {self.request_id})" if self.request_id else text
+
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,

@@ -218,7 +218,7 @@ class AiohttpTransport:
                 max_headers=MAX_HEADERS,
             )
             try:
-                return Response(answer.status, answer.headers, await _body(answer))
+                return Response(answer.status, answer.headers, await _body(answer, request))
             finally:
                 if not answer.closed:  # reading all of it returned the connection to the pool
                     answer.release()
@@ -309,19 +309,24 @@ def _check_loop(session: aiohttp.ClientSession) -> None:
         )
 
 
-def _body(answer: aiohttp.ClientResponse) -> Awaitable[bytes]:
+def _body(answer: aiohttp.ClientResponse, request: Request) -> Awaitable[bytes]:
     length = answer.content_length
     if length is not None and length <= MAX_BODY and "Content-Encoding" not in answer.headers:
         return answer.read()
-    return _bounded_body(answer)
+    return _bounded_body(answer, request)
 
 
-async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
+async def _bounded_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
     chunks, size = [], 0
     async for chunk in answer.content.iter_any():
         size += len(chunk)
         if size > MAX_BODY:
-            raise DecodeError(f"the response is larger than {MAX_BODY} bytes", status=answer.status)
+            raise DecodeError(
+                f"the response is larger than {MAX_BODY} bytes",
+                method=request.method,
+                path=request.path,
+                status=answer.status,
+            )
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -329,8 +334,7 @@ async def _bounded_body(answer: aiohttp.ClientResponse) -> bytes:
 def _our_error(error: BaseException, request: Request, url: URL) -> DIError:
     if isinstance(error, aiohttp.ClientResponseError) and "Got more than" in error.message:
         return DecodeError(
-            f"{request.method} {request.path}: a header of the response is larger than "
-            f"{MAX_HEADER} bytes ({url.origin()})",
+            f"a header of the response is larger than {MAX_HEADER} bytes ({url.origin()})",
             method=request.method,
             path=request.path,
         )

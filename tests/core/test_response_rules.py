@@ -220,6 +220,7 @@ def test_a_body_that_cannot_be_read(part: str) -> None:
     assert error.transient
     assert (error.method, error.path, error.status) == ("GET", "/v2/things/x", 200)
     assert error.request_id == "r1"
+    assert str(error) == f"GET /v2/things/x: {error.message} (request id r1)"
     assert (str(error.__cause__) == "the cause") is (part != "json")
 
 
