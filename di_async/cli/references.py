@@ -79,7 +79,7 @@ def _as_id(ref: str) -> str | None:
 
 async def _exists(cloud: "Cloud[Any, Any]", id: str) -> bool:
     try:
-        await cloud.get(id)
+        await cloud.api.get(id)
     except NotFoundError:
         return False
     return True

@@ -180,10 +180,6 @@ class Cloud(ABC, Generic[C, R]):
     def resources(self, *, name: str | None = None, region: str | None = None) -> AsyncIterator[R]:
         """List resources, optionally of one name or region."""
 
-    async def get(self, id: str) -> R:
-        """Fetch a resource."""
-        return await self.api.get(id)
-
     @abstractmethod
     def fields(self, resource: R) -> Iterator[tuple[str, object]]:
         """Return title and value of each field that `get` shows."""
@@ -235,9 +231,42 @@ class Cloud(ABC, Generic[C, R]):
         """Return the hourly price before and after a scale; None for what is not known."""
         return None, None
 
-    @abstractmethod
-    async def create(self, options: WriteOptions, *, name_timeout: float = 0) -> Change[R]:
+    def create_arguments(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the arguments of a create beside its spec."""
+        return {}
+
+    async def create(self, options: WriteOptions, *, name_timeout: float) -> Change[R]:
         """Create a resource, waiting for its name for this many seconds."""
+        api: Any = self.api
+        spec, more = self.create_spec(options), self.create_arguments(options)
+        change: Change[R] = await api.create(spec, name_timeout=name_timeout, **more)
+        return change
+
+    async def ensure(self, options: WriteOptions, **more: Any) -> "Ensured[R]":
+        """Create the resource of a spec file, update what differs, or do nothing.
+
+        `more`: further arguments of the API's `ensure`.
+        """
+        api: Any = self.api
+        spec, more = self.create_spec(options), {**self.create_arguments(options), **more}
+        done: Ensured[R] = await api.ensure(spec, **more)
+        return done
+
+    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
+        """Return a temporary deployment of a spec file that yields its endpoint.
+
+        `more`: further arguments of `Temporary`.
+        """
+        from di_async.engine.deployments.temporary import Temporary
+
+        api: Any = self.api
+        return Temporary(
+            target=api.deployable(),
+            spec=self.create_spec(options),
+            connect=True,
+            options=self.create_arguments(options),
+            **more,
+        )
 
     @abstractmethod
     async def update(self, id: str, options: WriteOptions) -> Change[R]:
@@ -246,10 +275,6 @@ class Cloud(ABC, Generic[C, R]):
     @abstractmethod
     async def scale(self, id: str, options: WriteOptions) -> Change[R]:
         """Scale a resource to `options.scale` GPUs or replicas."""
-
-    async def delete(self, id: str) -> Change[None]:
-        """Delete a resource."""
-        return await self.api.delete(id)
 
     def check_options(self, command: str, options: WriteOptions) -> None:
         """Check that the provider supports the given options. Sends no request.
@@ -271,17 +296,6 @@ class Cloud(ABC, Generic[C, R]):
             )
 
     # -- supported by some providers ------------------------------------------------------------
-
-    async def ensure(self, options: WriteOptions, **more: Any) -> "Ensured[R]":
-        """Create the resource of a spec file, update what differs, or do nothing.
-
-        `more`: further arguments of the API's `ensure`.
-        """
-        raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
-
-    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
-        """Return a temporary deployment of a spec file that yields its endpoint."""
-        raise self.unsupported("run", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
     async def start(self, ref: str) -> Change[R]:
         """Start a stopped resource."""

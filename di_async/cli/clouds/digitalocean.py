@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from attrs import evolve
 
-from di_async import Change, DIError, DigitalOcean, Ensured, InvalidInputError
+from di_async import Change, DIError, DigitalOcean, InvalidInputError
 from di_async.cli.clouds.base import Cloud, ScalePrices, SupportedOptions, client_options
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
@@ -25,7 +25,6 @@ from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
 from di_async.digitalocean.placement import find_places, price_of
 from di_async.digitalocean.spec import latest_spec, scaled_spec, spec_digest
-from di_async.engine.deployments.temporary import Temporary
 
 __all__ = ["DigitalOceanCloud"]
 
@@ -121,33 +120,25 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         return WaitTarget.DELETED if resource.status == "deleting" else WaitTarget.ACTIVE
 
     def create_spec(self, options: WriteOptions) -> Mapping[str, Any]:
-        """Return the spec of the spec file and the options."""
-        return _create_spec(options)
+        """Return the spec in a spec file or in options."""
+        changes = {
+            "name": options.name,
+            "region": options.region,
+            "vpc": options.vpc,
+            "enable_public_endpoint": options.public,
+        }
+        changes = {field: value for field, value in changes.items() if value is not None}
+        if options.spec is None:
+            return _spec_from_options(changes, options)
+        if _DEPLOYMENT_OPTIONS & options.given:
+            raise InvalidInputError(
+                "--model, --gpu and --scale cannot be combined with --spec; set them in the file"
+            )
+        return _merge(options.spec, changes)
 
-    async def create(
-        self, options: WriteOptions, *, name_timeout: float = 0
-    ) -> Change[DedicatedInference]:
-        """Create an instance from a spec file or from options."""
-        spec, tokens = _create_spec(options), options.hf_token
-        return await self.api.create(spec, access_tokens=tokens, name_timeout=name_timeout)
-
-    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[DedicatedInference]:
-        """Create the instance of a spec file, update what differs, or do nothing."""
-        return await self.api.ensure(
-            _create_spec(options),
-            access_tokens=options.hf_token,
-            **more,
-        )
-
-    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
-        """Return a temporary deployment of a spec file that yields its endpoint."""
-        return Temporary(
-            target=self.api.deployable(),
-            spec=_create_spec(options),
-            connect=True,
-            options={"access_tokens": options.hf_token},
-            **more,
-        )
+    def create_arguments(self, options: WriteOptions) -> dict[str, Any]:
+        """Return the tokens of model providers."""
+        return {"access_tokens": options.hf_token}
 
     async def update(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:
         """Update an instance."""
@@ -283,26 +274,6 @@ def _merge(spec: Mapping[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     if isinstance(inner, Mapping):
         return {**spec, "spec": {**inner, **changes}}
     return {**spec, **changes}
-
-
-def _create_spec(options: WriteOptions) -> Mapping[str, Any]:
-    """Return the spec in a spec file or in options."""
-    changes = {
-        "name": options.name,
-        "region": options.region,
-        "vpc": options.vpc,
-        "enable_public_endpoint": options.public,
-    }
-    changes = {field: value for field, value in changes.items() if value is not None}
-    if options.spec is None:
-        spec = _spec_from_options(changes, options)
-    elif _DEPLOYMENT_OPTIONS & options.given:
-        raise InvalidInputError(
-            "--model, --gpu and --scale cannot be combined with --spec; set them in the file"
-        )
-    else:
-        spec = _merge(options.spec, changes)
-    return spec
 
 
 def _spec_from_options(fields: dict[str, Any], options: WriteOptions) -> dict[str, Any]:

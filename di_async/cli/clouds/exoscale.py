@@ -5,14 +5,13 @@ from typing import Any, ClassVar
 
 from attrs import evolve
 
-from di_async import Change, Ensured, Exoscale, InvalidInputError
+from di_async import Change, Exoscale, InvalidInputError
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
 from di_async.core.request_body import respelled
-from di_async.engine.deployments.temporary import Temporary
 from di_async.exoscale import Deployment, Deployments, LogEntry, Model
 from di_async.exoscale.lifecycle import is_pending, is_public
 from di_async.exoscale.placement import not_authorized, read_zones
@@ -99,25 +98,21 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         return WaitTarget.ACTIVE if is_pending(resource.state) else None
 
     def create_spec(self, options: WriteOptions) -> Mapping[str, Any]:
-        """Return the spec of the spec file and the options."""
-        return _create_spec(options)
-
-    async def create(self, options: WriteOptions, *, name_timeout: float = 0) -> Change[Deployment]:
-        """Create a deployment from a spec file or from options, which override the file."""
-        return await self.api.create(_create_spec(options), name_timeout=name_timeout)
-
-    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[Deployment]:
-        """Create the deployment of a spec file, update what differs, or do nothing."""
-        return await self.api.ensure(_create_spec(options), **more)
-
-    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
-        """Return a temporary deployment of a spec file that yields its endpoint."""
-        return Temporary(
-            target=self.api.deployable(),
-            spec=_create_spec(options),
-            connect=True,
-            **more,
-        )
+        """Return the spec in a spec file and options, which override the file."""
+        required = {"--name": options.name, "--model": options.model, "--gpu": options.gpu}
+        missing = [option for option, value in required.items() if value is None]
+        if options.spec is None and missing:
+            raise InvalidInputError(
+                f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
+            )
+        changes = {
+            "name": options.name,
+            "model": options.model,
+            "gpu-type": options.gpu,
+            "replicas": options.scale,
+        }
+        spec = respelled(options.spec or {}, "_", "-")
+        return spec | {key: value for key, value in changes.items() if value is not None}
 
     async def update(self, id: str, options: WriteOptions) -> Change[Deployment]:
         """Update the name or the engine."""
@@ -209,25 +204,6 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         yield "parameters", " ".join(resource.inference_engine_parameters or ())
         yield "created", format_time(resource.created_at)
         yield "updated", format_time(resource.updated_at)
-
-
-def _create_spec(options: WriteOptions) -> dict[str, Any]:
-    """Return the spec in a spec file and options, which override the file."""
-    required = {"--name": options.name, "--model": options.model, "--gpu": options.gpu}
-    missing = [option for option, value in required.items() if value is None]
-    if options.spec is None and missing:
-        raise InvalidInputError(
-            f"use --spec FILE, or {', '.join(required)} (missing: {', '.join(missing)})"
-        )
-    changes = {
-        "name": options.name,
-        "model": options.model,
-        "gpu-type": options.gpu,
-        "replicas": options.scale,
-    }
-    spec = respelled(options.spec or {}, "_", "-")
-    spec |= {key: value for key, value in changes.items() if value is not None}
-    return spec
 
 
 def _gpus(deployment: Deployment) -> str | None:

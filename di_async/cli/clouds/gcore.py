@@ -107,7 +107,7 @@ class _GcoreBase(Cloud[Gcore, G]):
 
     async def _scaled_containers(self, id: str, options: WriteOptions) -> list[dict[str, Any]]:
         """Return all containers of a resource, with the replicas of one region changed."""
-        resource = await self.get(id)
+        resource: Inference = await self.api.get(id)
         return _scale(resource.containers, options.scale or 0, options.region)
 
     async def is_scaled(self, id: str, options: WriteOptions) -> bool:
@@ -227,30 +227,9 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
             command=command,
         )
 
-    async def create(
-        self, options: WriteOptions, *, name_timeout: float = 0
-    ) -> Change[InferenceDeployment]:
-        """Create a deployment from a spec file."""
-        body, is_open = self.create_spec(options), bool(options.open_to_world)
-        return await self.api.create(body, open_to_world=is_open, name_timeout=name_timeout)
-
-    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[InferenceDeployment]:
-        """Create the deployment of a spec file, update what differs, or do nothing."""
-        return await self.api.ensure(
-            self.create_spec(options),
-            open_to_world=bool(options.open_to_world),
-            **more,
-        )
-
-    def temporary(self, options: WriteOptions, **more: Any) -> "Temporary[Any]":
-        """Return a temporary deployment of a spec file that yields its endpoint."""
-        return Temporary(
-            target=self.api.deployable(),
-            spec=self.create_spec(options),
-            connect=True,
-            options={"open_to_world": bool(options.open_to_world)},
-            **more,
-        )
+    def create_arguments(self, options: WriteOptions) -> dict[str, Any]:
+        """Return whether the endpoint may be open to everyone."""
+        return {"open_to_world": bool(options.open_to_world)}
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceDeployment]:
         """Update the fields in the spec file."""
@@ -263,7 +242,7 @@ class GcoreCloud(_GcoreBase[InferenceDeployment]):
 
     async def scale_prices(self, id: str, options: WriteOptions) -> ScalePrices:
         """Return the hourly price before and after a scale, at maximum scale."""
-        now = await self.get(id)
+        now = await self.api.get(id)
         fields = {
             "name": now.name,
             "image": now.image,
@@ -341,11 +320,13 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
             if _is_in(instance, region):
                 yield instance
 
-    async def create(
-        self, options: WriteOptions, *, name_timeout: float = 0
-    ) -> Change[InferenceInstance]:
-        """Create an instance from a spec file."""
-        return await self.api.create(self.create_spec(options), name_timeout=name_timeout)
+    async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[InferenceInstance]:
+        """Raise: API v2 has no unique names."""
+        raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+
+    def temporary(self, options: WriteOptions, **more: Any) -> Temporary[Any]:
+        """Raise: only deployments of API v3 can be temporary."""
+        raise self.unsupported("run", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
         """Update the fields in the spec file; the others keep their values."""

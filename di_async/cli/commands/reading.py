@@ -70,7 +70,7 @@ async def list_all(
 async def get(cli: Cli, ref: Ref) -> None:
     """Show one instance or deployment."""
     async with cli.cloud() as cloud:
-        resource = await cloud.get(await cloud.resolve_id(ref))
+        resource = await cloud.api.get(await cloud.resolve_id(ref))
     cli.out.one(resource, cloud.fields(resource))
 
 

@@ -287,5 +287,5 @@ async def delete(
     """
     async with cli.cloud() as cloud:
         id = await cloud.resolve_id(ref)
-        change = await cli.finish(cloud.delete(id))
+        change = await cli.finish(cloud.api.delete(id))
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
