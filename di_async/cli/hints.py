@@ -167,7 +167,7 @@ def explain(
         yield from (f"  {with_option_names(one, settings, spec=True)}" for one in error.problems)
     elif isinstance(error, DIError | ModuleNotFoundError):
         yield f"error: {with_option_names(str(error), settings)}"
-        yield from filter(None, [_hint(error, settings)])
+        yield from filter(None, [hint(error, settings)])
     elif isinstance(error, OSError):
         yield f"error: {error.strerror or error}"
         if error.errno == errno.EADDRINUSE:
@@ -181,7 +181,7 @@ def explain(
 def _explain_wait(error: WaitError, settings: Settings, *, deleted: bool) -> Iterator[str]:
     yield f"error: {with_option_names(error.message, settings)}"
     cause = error.last_error if isinstance(error.__cause__, DIError) else None
-    advice = _hint(cause, settings) if cause is not None else None
+    advice = hint(cause, settings) if cause is not None else None
     key_refused = _OF_ENDPOINT in error.message  # not the API's token
     if key_refused:
         advice = "Check DI_ASYNC_ACCESS_TOKEN or --access-token-file."
@@ -278,10 +278,6 @@ def _own_group(token: str | None) -> str | None:
 
 def hint(error: BaseException, settings: Settings) -> str | None:
     """Return what to do about an error; None if its message is all there is to say."""
-    return None if isinstance(error, WaitError) else _hint(error, settings)
-
-
-def _hint(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, PermissionDeniedError) and "not yet accepting updates" in str(error):
         return (
             "An earlier change is in progress: add --ready-timeout 600 to wait for its end. "
