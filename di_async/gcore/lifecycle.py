@@ -21,7 +21,7 @@ from di_async.gcore.desired_state import (
     read_desired_state,
     shown_fields,
 )
-from di_async.gcore.models import Inference, InferenceDeployment, InferenceInstance, Task
+from di_async.gcore.models import Inference, InferenceInstance, Task
 
 __all__ = [
     "desired_is_proof",
@@ -233,7 +233,7 @@ def _content(row: Mapping[str, Any]) -> object:
         return tuple(value for value in row.values() if not isinstance(value, dict | list))
 
 
-def is_pending(found: InferenceInstance | InferenceDeployment) -> bool:
+def is_pending(found: Inference) -> bool:
     """Return whether a change is in progress that ends by itself."""
     return _PHASES.get(found.status, Phase.WORKING) in {Phase.WORKING, Phase.DELETING}
 

@@ -71,7 +71,7 @@ class _GcoreBase(Cloud[Gcore, G]):
 
     def pending_target(self, resource: G) -> WaitTarget | None:
         """Return "deleted" during a deletion, "active" during any other change."""
-        if not is_pending(resource):  # type: ignore[arg-type] # reads what both classes share
+        if not is_pending(resource):
             return None
         return WaitTarget.DELETED if resource.status in _DELETION else WaitTarget.ACTIVE
 
