@@ -1,8 +1,8 @@
 """Commands that only some providers have, and errors that name the alternative."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
@@ -34,10 +34,10 @@ async def cloud_for(
         yield cloud
 
 
-@asynccontextmanager
-async def digitalocean_for(
+def digitalocean_for(
     cli: Cli, command: str, *, instead: Mapping[Provider, str]
-) -> "AsyncIterator[DigitalOceanCloud]":
+) -> "AbstractAsyncContextManager[DigitalOceanCloud]":
     """Connect to DigitalOcean, for a command that no other provider has; see `cloud_for`."""
-    async with cloud_for(cli, command, Provider.DIGITALOCEAN, instead=instead) as cloud:
-        yield cast("DigitalOceanCloud", cloud)
+    found: Any = cloud_for(cli, command, Provider.DIGITALOCEAN, instead=instead)
+    connecting: AbstractAsyncContextManager[DigitalOceanCloud] = found
+    return connecting

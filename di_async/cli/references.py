@@ -16,7 +16,6 @@ __all__ = [
     "UnknownNameError",
     "checked_ref",
     "find_one",
-    "find_token",
     "resolve_id",
 ]
 
@@ -110,12 +109,6 @@ def _ids(cloud: "Cloud[Any, Any]", found: Sequence[Any]) -> str:
 def _suggestion(ref: str, names: Iterable[str | None]) -> str:
     close = get_close_matches(ref, sorted({name for name in names if name}))
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-
-
-def find_token(cloud: "Cloud[Any, Any]", tokens: Sequence[Any], ref: str, instance: str) -> str:
-    """Return the id of an endpoint's token, for its id or its name; see `find_one`."""
-    listing = cloud.settings.command_line("tokens", "list", instance)
-    return str(find_one(tokens, ref, "token", listing).id)
 
 
 def find_one(known: Sequence[T], ref: str, noun: str, listing: str) -> T:

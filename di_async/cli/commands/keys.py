@@ -1,7 +1,6 @@
 """`di-async keys`: API keys for the endpoints of deployments (Gcore, Exoscale)."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,11 +51,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-@asynccontextmanager
-async def _connected(cli: Cli) -> "AsyncIterator[Cloud[Any, Any]]":
-    providers = (*GCORE, Provider.EXOSCALE)
-    async with cloud_for(cli, "keys", *providers, instead=_INSTEAD) as cloud:
-        yield cloud
+def _connected(cli: Cli) -> "AbstractAsyncContextManager[Cloud[Any, Any]]":
+    return cloud_for(cli, "keys", *GCORE, Provider.EXOSCALE, instead=_INSTEAD)
 
 
 async def list_keys(cli: Cli) -> None:

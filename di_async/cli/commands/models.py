@@ -1,7 +1,6 @@
 """Models: what can be deployed (`models`, `catalog`), and what was imported (`custom-models`)."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import provider_tokens
 from di_async.cli.options import HFToken, Timeout, Wait
 from di_async.cli.output import Column, format_time
-from di_async.cli.providers import cloud_for
+from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
@@ -22,6 +21,7 @@ from di_async.cli.typer_commands import command, new_group
 if TYPE_CHECKING:
     from di_async import Change
     from di_async.cli.clouds.base import Cloud
+    from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
 __all__ = ["register"]
 
@@ -184,7 +184,7 @@ async def catalog(
 
     Shows the models that can be deployed on dedicated GPUs.
     """
-    async with _on_digitalocean(cli, "catalog") as cloud:
+    async with digitalocean_for(cli, "catalog", instead=_NO_CATALOG) as cloud:
         availability = None if all else "dedicated"
         known = cloud.client.model_catalog(availability=availability, search=search)
         found = [model async for model in known]
@@ -196,11 +196,8 @@ async def catalog(
 # -- custom models ------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _on_digitalocean(cli: Cli, word: str) -> "AsyncIterator[Cloud[Any, Any]]":
-    instead = _NO_CATALOG if word == "catalog" else _NO_CUSTOM_MODELS
-    async with cloud_for(cli, word, Provider.DIGITALOCEAN, instead=instead) as cloud:
-        yield cloud
+def _connected(cli: Cli) -> "AbstractAsyncContextManager[DigitalOceanCloud]":
+    return digitalocean_for(cli, "custom-models", instead=_NO_CUSTOM_MODELS)
 
 
 async def import_model(
@@ -235,7 +232,7 @@ async def import_model(
     if (repo is None) == (bucket is None):
         raise InvalidInputError("use --repo OWNER/NAME, or --bucket NAME")
     tokens = provider_tokens(hugging_face=hf_token) or {}
-    async with _on_digitalocean(cli, "custom-models") as cloud:
+    async with _connected(cli) as cloud:
         from di_async.digitalocean import ModelSource
 
         source = ModelSource(
@@ -262,7 +259,7 @@ async def list_custom(
     ] = None,
 ) -> None:
     """List the custom models of the team."""
-    async with _on_digitalocean(cli, "custom-models") as cloud:
+    async with _connected(cli) as cloud:
         found = [model async for model in cloud.client.custom_models.list(status=status)]
     if not found:
         cli.message("no custom models")
@@ -271,14 +268,14 @@ async def list_custom(
 
 async def get_custom(cli: Cli, model: _Model) -> None:
     """Show a custom model."""
-    async with _on_digitalocean(cli, "custom-models") as cloud:
+    async with _connected(cli) as cloud:
         found = await cloud.client.custom_models.get(await _resolve(cloud, model))
     _print_custom(cli, found)
 
 
 async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
     """Wait until a custom model is ready."""
-    async with _on_digitalocean(cli, "custom-models") as cloud:
+    async with _connected(cli) as cloud:
         change = cloud.client.custom_models.begin_wait(await _resolve(cloud, model))
         await _conclude(cli, change, wait=True, timeout=timeout)
 
@@ -291,17 +288,17 @@ async def delete_custom(
     cli: Cli, model: _Model, force: Force = False, timeout: Timeout = None
 ) -> None:
     """Delete a custom model permanently."""
-    async with _on_digitalocean(cli, "custom-models") as cloud:
+    async with _connected(cli) as cloud:
         id = await _resolve(cloud, model)
         deletion = await cli.finish(cloud.client.custom_models.delete(id))
         await wait_and_report(cli, deletion, timeout=timeout)
         report_done(cli, f"deleted {id}", {"id": id, "deleted": True})
 
 
-async def _resolve(cloud: "Cloud[Any, Any]", ref: str) -> str:
+async def _resolve(cloud: "DigitalOceanCloud", ref: str) -> str:
     known = [model async for model in cloud.client.custom_models.list()]
     listing = cloud.settings.command_line("custom-models", "list")
-    return str(find_one(known, ref, "custom model", listing).id)
+    return find_one(known, ref, "custom model", listing).id
 
 
 async def _conclude(cli: Cli, change: "Change[Any]", *, wait: bool, timeout: float | None) -> None:

@@ -8,7 +8,7 @@ from di_async.cli.commands.report import finish_and_report, token_document
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut
 from di_async.cli.providers import digitalocean_for
-from di_async.cli.references import find_token
+from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
 from di_async.cli.typer_commands import command, new_group
@@ -72,8 +72,7 @@ async def revoke(
     async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
         id = await cloud.resolve_id(ref)
         tokens = [known async for known in cloud.api.list_tokens(id)]
-        found = find_token(cloud, tokens, token, ref)
-        document = {"id": found, "revoked": True}
-        await finish_and_report(
-            cli, cloud.api.revoke_token(id, found), f"revoked {found}", document
-        )
+        listing = cloud.settings.command_line("tokens", "list", ref)
+        token_id = find_one(tokens, token, "token", listing).id
+        revoking, document = cloud.api.revoke_token(id, token_id), {"id": token_id, "revoked": True}
+        await finish_and_report(cli, revoking, f"revoked {token_id}", document)
