@@ -266,6 +266,10 @@ class Out:
             shown.append(f"{item}\n", style=style_of(item) or "not bold")
         self.console.print(shown, end="")
 
+    def record(self, value: T, columns: Sequence[Column[T]], *, keep: bool = False) -> None:
+        """Write one value as `one` does: a line per column, or a document."""
+        self.one(value, [(one.title, one.value(value)) for one in columns], keep=keep)
+
     def _write(self, text: str, *, keep: bool = False) -> None:
         if self._console is not None:
             self._console.print(text, markup=False, end="")

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from di_async import DIError, InvalidInputError, WaitTimeoutError
 from di_async.cli.durations import save_durations
 from di_async.cli.hints import explain, with_option_names
-from di_async.cli.output import Out, new_console
+from di_async.cli.output import Column, Out, new_console
 from di_async.cli.settings import Provider, Settings
 from di_async.cli.signals import INTERRUPTED, Stop, finish_write, stop_on_signals
 from di_async.cli.streams import Streams, open_streams
@@ -72,6 +72,12 @@ class Cli:
             self.streams.save(text, to_err=True)
         else:
             self.streams.err.write(text)
+
+    def rows(self, rows: Sequence[T], columns: Sequence[Column[T]], *, none: str) -> None:
+        """Write a table, or a document that is a list; print `none` to stderr if it is empty."""
+        if not rows:
+            self.message(none)
+        self.out.rows(rows, columns)
 
     async def finish(self, write: Awaitable[T]) -> T:
         """Return the result of a write. A signal takes effect after its answer."""

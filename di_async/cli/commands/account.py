@@ -101,15 +101,13 @@ async def list_secrets(cli: Cli) -> None:
     """List the secrets, without the keys in them."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
         found = [secret async for secret in cloud.client.secrets.list()]
-    if not found:
-        cli.message("no secrets")
-    cli.out.rows(found, _SECRETS)
+    cli.rows(found, _SECRETS, none="no secrets")
 
 
 async def get_secret(cli: Cli, name: _Name) -> None:
     """Show a secret, without the key in it."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
-        _print_secret(cli, await cloud.client.secrets.get(name))
+        cli.out.record(await cloud.client.secrets.get(name), _SECRETS)
 
 
 async def create_secret(cli: Cli, name: _Name) -> None:
@@ -119,14 +117,14 @@ async def create_secret(cli: Cli, name: _Name) -> None:
     """
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
         made = await cli.finish(cloud.client.secrets.create(name, **_aws_credentials()))
-        _print_secret(cli, made)
+        cli.out.record(made, _SECRETS)
 
 
 async def replace_secret(cli: Cli, name: _Name) -> None:
     """Replace a secret with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
     async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
         made = await cli.finish(cloud.client.secrets.replace(name, **_aws_credentials()))
-        _print_secret(cli, made)
+        cli.out.record(made, _SECRETS)
 
 
 def _confirm(name: str, *, force: bool) -> None:
@@ -139,10 +137,6 @@ async def delete_secret(cli: Cli, name: _Name, force: Force = False) -> None:
         deleting = cloud.client.secrets.delete(name)
         document = {"name": name, "deleted": True}
         await finish_and_report(cli, deleting, f"deleted {name}", document)
-
-
-def _print_secret(cli: Cli, secret: Any) -> None:
-    cli.out.one(secret, [(one.title, one.value(secret)) for one in _SECRETS])
 
 
 def _aws_credentials() -> dict[str, Any]:
@@ -177,9 +171,7 @@ async def list_tasks(
             found.append(task)
             if len(found) == limit:
                 break
-    if not found:
-        cli.message("no tasks")
-    cli.out.rows(found, _TASKS)
+    cli.rows(found, _TASKS, none="no tasks")
 
 
 async def get_task(
@@ -188,7 +180,7 @@ async def get_task(
     """Show one task."""
     async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
         found = await cloud.client.tasks.get(id)
-    cli.out.one(found, [(one.title, one.value(found)) for one in _TASKS])
+    cli.out.record(found, _TASKS)
 
 
 async def acknowledge(

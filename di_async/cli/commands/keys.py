@@ -59,9 +59,7 @@ async def list_keys(cli: Cli) -> None:
     """List the API keys, without their values."""
     async with _connected(cli) as cloud:
         found = [key async for key in cloud.client.api_keys.list()]
-    if not found:
-        cli.message("no API keys")
-    cli.out.rows(found, _columns(cloud))
+    cli.rows(found, _columns(cloud), none="no API keys")
 
 
 async def create(
@@ -123,7 +121,7 @@ async def get(cli: Cli, key: _Key) -> None:
     """Show an API key, without its value."""
     async with _connected(cli) as cloud:
         found = await _find(cloud, key)
-    cli.out.one(found, [(one.title, one.value(found)) for one in _columns(cloud)])
+    cli.out.record(found, _columns(cloud))
 
 
 def _confirm(key: str, *, force: bool) -> None:

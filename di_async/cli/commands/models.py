@@ -136,9 +136,7 @@ async def models(
             await _manage(cli, cloud, action, name, hf_token=hf_token, timeout=timeout)
             return
         found, columns = await cloud.models()
-    if not found:
-        cli.message(f"no models {cloud.location}")
-    cli.out.rows(found, columns)
+    cli.rows(found, columns, none=f"no models {cloud.location}")
 
 
 async def _manage(
@@ -188,9 +186,8 @@ async def catalog(
         availability = None if all else "dedicated"
         known = cloud.client.model_catalog(availability=availability, search=search)
         found = [model async for model in known]
-    if not found:
-        cli.message("no models" + (f" with {search!r} in their name" if search else ""))
-    cli.out.rows(found, _CATALOG)
+    matching = f" with {search!r} in their name" if search else ""
+    cli.rows(found, _CATALOG, none=f"no models{matching}")
 
 
 # -- custom models ------------------------------------------------------------------------------
@@ -261,16 +258,14 @@ async def list_custom(
     """List the custom models of the team."""
     async with _connected(cli) as cloud:
         found = [model async for model in cloud.client.custom_models.list(status=status)]
-    if not found:
-        cli.message("no custom models")
-    cli.out.rows(found, _CUSTOM)
+    cli.rows(found, _CUSTOM, none="no custom models")
 
 
 async def get_custom(cli: Cli, model: _Model) -> None:
     """Show a custom model."""
     async with _connected(cli) as cloud:
         found = await cloud.client.custom_models.get(await _resolve(cloud, model))
-    _print_custom(cli, found)
+    cli.out.record(found, _CUSTOM, keep=True)
 
 
 async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
@@ -303,8 +298,4 @@ async def _resolve(cloud: "DigitalOceanCloud", ref: str) -> str:
 
 async def _conclude(cli: Cli, change: "Change[Any]", *, wait: bool, timeout: float | None) -> None:
     model = await wait_and_report(cli, change, timeout=timeout) if wait else change.latest
-    _print_custom(cli, model)
-
-
-def _print_custom(cli: Cli, model: Any) -> None:
-    cli.out.one(model, [(one.title, one.value(model)) for one in _CUSTOM], keep=True)
+    cli.out.record(model, _CUSTOM, keep=True)

@@ -62,9 +62,7 @@ async def list_all(
         where = "that match" if name or region else cloud.location
         if region and not name and not found:
             where = f"in region {region}{await cloud.region_note(region)}"
-    if not found:
-        cli.message(f"no {cloud.noun} {where}")
-    cli.out.rows(found, cloud.columns)
+    cli.rows(found, cloud.columns, none=f"no {cloud.noun} {where}")
 
 
 async def get(cli: Cli, ref: Ref) -> None:
@@ -107,9 +105,8 @@ async def accelerators(
     async with digitalocean_for(cli, "accelerators", instead=_NO_ACCELERATORS) as cloud:
         id = await cloud.resolve_id(ref)
         found = [one async for one in cloud.api.list_accelerators(id, slug=gpu)]
-    if not found:
-        cli.message("no accelerators" + (f" of size {gpu}" if gpu else ""))
-    cli.out.rows(found, cloud.accelerator_columns)
+    of_size = f" of size {gpu}" if gpu else ""
+    cli.rows(found, cloud.accelerator_columns, none=f"no accelerators{of_size}")
 
 
 async def ca(

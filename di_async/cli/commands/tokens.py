@@ -32,9 +32,7 @@ async def list_tokens(cli: Cli, ref: Ref) -> None:
     """List the tokens of an instance, without their values."""
     async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
         found = [token async for token in cloud.api.list_tokens(await cloud.resolve_id(ref))]
-    if not found:
-        cli.message("no tokens")
-    cli.out.rows(found, cloud.token_columns)
+    cli.rows(found, cloud.token_columns, none="no tokens")
 
 
 async def create(
