@@ -79,6 +79,16 @@ class Cli:
             self.message(none)
         self.out.rows(rows, columns)
 
+    def explain(self, error: BaseException, *, deleted: bool = False) -> None:
+        """Print an error and what to do about it to stderr; with --debug its traceback, too.
+
+        `deleted`: the resource of a failed wait was deleted afterwards.
+        """
+        if self.settings.debug:
+            self.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
+        for line in explain(error, self.settings, deleted=deleted):
+            self.message(line, keep=True)
+
     async def finish(self, write: Awaitable[T]) -> T:
         """Return the result of a write. A signal takes effect after its answer."""
         waits = "Stopping after the response to the request in flight (at most 5 s)."
@@ -173,7 +183,7 @@ def _run(
     before: Callable[[], None] | None,
 ) -> int:
     """Run a command, explain its error, and return its exit code."""
-    settings, stop = cli.settings, Stop()
+    stop = Stop()
 
     async def run() -> None:
         with stop_on_signals(stop):
@@ -184,7 +194,7 @@ def _run(
             before()
         # Unlike asyncio.run, this keeps the thread's current event loop.
         runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        with _logging(settings), runner:
+        with _logging(cli.settings), runner:
             runner.run(run())
     except (KeyboardInterrupt, asyncio.CancelledError):
         if stop.signal_number is None and cli.streams.out.on_failure and cli.streams.out.failure:
@@ -193,10 +203,7 @@ def _run(
     except typer.Exit as ended:
         return ended.exit_code
     except Exception as error:
-        if settings.debug:
-            cli.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
-        for line in explain(error, settings):
-            cli.message(line, keep=True)
+        cli.explain(error)
         return _exit_code(error) if stop.signal_number is None else stop.exit_code
     return 0
 

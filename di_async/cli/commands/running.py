@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ import typer
 
 from di_async import CleanupError, DIError, InvalidInputError
 from di_async.cli.endpoint_keys import connect_options
-from di_async.cli.hints import explain
 from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
 from di_async.cli.options import (
     AccessTokenFile,
@@ -103,10 +101,7 @@ async def run_command(
     except typer.Exit:
         raise
     except Exception as error:
-        if cli.settings.debug:
-            cli.message(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
-        for line in explain(error, cli.settings, deleted=True):
-            cli.message(line, keep=True)
+        cli.explain(error, deleted=True)
         code = OWN_FAILURE
     if code:
         raise typer.Exit(code)
