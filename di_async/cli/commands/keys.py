@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
-from di_async.cli.commands.report import finish_and_report, report_done, wait_and_report
+from di_async.cli.commands.report import delete_and_report, finish_and_report, report_stored
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Timeout, TokenOut
@@ -109,12 +109,7 @@ async def create(
                 **({"file": str(token_out)} if in_file else {}),
             }
             cli.out.one(document, document.items(), keep=True)
-            if failure:
-                cli.message(f"cannot write the key to {token_out}: {failure}")
-            elif file:
-                cli.message(f"the key is in {token_out}")
-            else:
-                cli.message("Store the value now: the API never returns it again.")
+            report_stored(cli, "key", token_out, failure)
 
 
 async def get(cli: Cli, key: _Key) -> None:
@@ -133,9 +128,7 @@ async def delete(cli: Cli, key: _Key, force: Force = False, timeout: Timeout = N
     async with _connected(cli) as cloud:
         if cloud.provider is Provider.EXOSCALE:
             id = (await _find(cloud, key)).id
-            deletion = await cli.finish(cloud.client.api_keys.delete(id))
-            await wait_and_report(cli, deletion, timeout=timeout)
-            report_done(cli, f"deleted {id}", {"id": id, "deleted": True})
+            await delete_and_report(cli, cloud.client.api_keys.delete(id), timeout=timeout)
         else:
             deleting, document = cloud.client.api_keys.delete(key), {"id": key, "deleted": True}
             await finish_and_report(cli, deleting, f"deleted {key}", document)

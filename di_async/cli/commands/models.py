@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
-from di_async.cli.commands.report import report_done, wait_and_report
+from di_async.cli.commands.report import delete_and_report, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import provider_tokens
 from di_async.cli.options import HFToken, Timeout, Wait
@@ -158,9 +158,7 @@ async def _manage(
         known = [model async for model in cloud.client.models.list()]
         model = find_one(known, name, "model", cloud.settings.command_line("models"))
         if action is ModelAction.DELETE:
-            deletion = await cli.finish(cloud.client.models.delete(model.id))
-            await wait_and_report(cli, deletion, timeout=timeout)
-            report_done(cli, f"deleted {model.id}", {"id": model.id, "deleted": True})
+            await delete_and_report(cli, cloud.client.models.delete(model.id), timeout=timeout)
             return
         if action is ModelAction.WAIT:
             model = await wait_and_report(
@@ -285,9 +283,7 @@ async def delete_custom(
     """Delete a custom model permanently."""
     async with _connected(cli) as cloud:
         id = await _resolve(cloud, model)
-        deletion = await cli.finish(cloud.client.custom_models.delete(id))
-        await wait_and_report(cli, deletion, timeout=timeout)
-        report_done(cli, f"deleted {id}", {"id": id, "deleted": True})
+        await delete_and_report(cli, cloud.client.custom_models.delete(id), timeout=timeout)
 
 
 async def _resolve(cloud: "DigitalOceanCloud", ref: str) -> str:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Report",
+    "delete_and_report",
     "document_of_failure",
     "finish_and_report",
-    "report_done",
+    "report_stored",
     "token_document",
     "wait_and_report",
 ]
@@ -46,19 +47,37 @@ def token_document(token: "AccessToken | None", file: Path | None) -> dict[str, 
     return document if file is None else {**document, "file": str(file)}
 
 
+def report_stored(cli: Cli, what: str, file: Path | None, failure: str | None) -> None:
+    """Print whether a one-time value is in its file; without a file it was printed."""
+    if failure:
+        cli.message(f"cannot write the {what} to {file}: {failure}")
+    elif file:
+        cli.message(f"the {what} is in {file}")
+    else:
+        cli.message("Store the value now: the API never returns it again.")
+
+
 async def finish_and_report(
     cli: Cli, write: Awaitable[Any], done: str, document: Mapping[str, Any]
 ) -> None:
     """Finish a write that needs no wait, and report it before a signal takes effect."""
     await cli.finish(write)
-    report_done(cli, done, document)
+    _report_done(cli, done, document)
 
 
-def report_done(cli: Cli, done: str, document: Mapping[str, Any]) -> None:
-    """Report a write whose result is that it was carried out."""
+def _report_done(cli: Cli, done: str, document: Mapping[str, Any]) -> None:
     cli.message(done)
     if not cli.out.is_table:
         cli.out.document(document, keep=True)
+
+
+async def delete_and_report(
+    cli: Cli, deleting: "Awaitable[Change[None]]", *, timeout: float | None
+) -> None:
+    """Finish the delete of a model or key, wait until it is gone, and report it."""
+    deletion = await cli.finish(deleting)
+    await wait_and_report(cli, deletion, timeout=timeout)
+    _report_done(cli, f"deleted {deletion.id}", {"id": deletion.id, "deleted": True})
 
 
 async def wait_and_report(cli: Cli, change: "Change[R]", *, timeout: float | None) -> R:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from di_async.cli.commands.report import finish_and_report, token_document
+from di_async.cli.commands.report import finish_and_report, report_stored, token_document
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut
 from di_async.cli.providers import digitalocean_for
@@ -51,12 +51,7 @@ async def create(
             document = token_document(token, token_out if in_file else None) or {}
             fields = [(key, document.get(key)) for key in ("name", "id", "value")]
             cli.out.one(document, fields, keep=True)
-            if failure:
-                cli.message(f"cannot write the token to {token_out}: {failure}")
-            elif file:
-                cli.message(f"the token is in {token_out}")
-            else:
-                cli.message("Store the value now: the API never returns it again.")
+            report_stored(cli, "token", token_out, failure)
 
 
 async def revoke(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from di_async import InvalidInputError
-from di_async.cli.commands.report import Report
+from di_async.cli.commands.report import Report, report_stored
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.files import new_file, write_token
 from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
@@ -129,10 +129,8 @@ async def create(
             failure = write_token(file, token.reveal()) if token else None
             in_file = file is not None and failure is None
             _print_accepted(cli, change, options.name, None if in_file else token)
-            if failure:
-                cli.message(f"cannot write the access token to {token_out}: {failure}")
-            elif file and token:
-                cli.message(f"the access token is in {token_out}")
+            if token and file:
+                report_stored(cli, "access token", token_out, failure)
             report = Report(cli, cloud, change, token_out if in_file else None)
             await report.conclude(wait=wait, timeout=timeout)
 
