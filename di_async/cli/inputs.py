@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from di_async import InvalidInputError
+from di_async import InvalidInputError, Secret
 from di_async.core.text_input import stripped
 
 __all__ = [
     "WaitTarget",
     "WriteOptions",
-    "provider_tokens",
+    "read_hf_token",
     "read_input",
     "read_spec",
 ]
@@ -42,8 +42,8 @@ class WriteOptions:
     scale: int | None = None
     vpc: str | None = None
     public: bool | None = None
-    hf_token: Mapping[str, str] | None = None
-    """Tokens of model providers, sent with the request."""
+    hf_token: Secret | None = None
+    """The Hugging Face token, sent with the request."""
     open_to_world: bool | None = None
     ready_timeout: float | None = None
 
@@ -84,13 +84,13 @@ def read_input(file: str, what: str) -> bytes:
         raise InvalidInputError(f"cannot read stdin: {error.strerror or error}") from error
 
 
-def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
-    """Return the model providers' tokens to send, from the environment.
+def read_hf_token(*, wanted: bool) -> Secret | None:
+    """Return the Hugging Face token in the environment; None if it is not wanted.
 
     Raises:
-        InvalidInputError: a requested token is not set, or cannot be one.
+        InvalidInputError: it is not set, or cannot be a token.
     """
-    if not hugging_face:
+    if not wanted:
         return None
     token = stripped(os.environ.get("HF_TOKEN", ""))
     if not token:
@@ -99,4 +99,4 @@ def provider_tokens(*, hugging_face: bool) -> dict[str, str] | None:
         )
     from di_async.engine.environment import checked_secret
 
-    return {"hugging_face_token": checked_secret(token, "HF_TOKEN").reveal()}
+    return checked_secret(token, "HF_TOKEN")

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, Protocol,
 
 from attrs import frozen
 
-from di_async import Change, DIError, HourlyPrice, InvalidInputError, PollPolicy, StatusChange
+from di_async import (
+    Change,
+    DIError,
+    HourlyPrice,
+    InvalidInputError,
+    PollPolicy,
+    Secret,
+    StatusChange,
+)
 from di_async.cli import references
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
@@ -345,7 +353,7 @@ class Cloud(ABC, Generic[C, R]):
         """Return whether a scale would change nothing but start another rollout."""
         return False
 
-    async def create_model(self, name: str, token: str | None) -> Change[Any]:
+    async def create_model(self, name: str, token: Secret | None) -> Change[Any]:
         """Download a model, so that deployments can use it."""
         raise self.unsupported("models create", Provider.EXOSCALE)
 

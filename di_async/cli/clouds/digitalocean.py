@@ -138,7 +138,8 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
 
     def create_arguments(self, options: WriteOptions) -> dict[str, Any]:
         """Return the tokens of model providers."""
-        return {"access_tokens": options.hf_token}
+        token = options.hf_token
+        return {"access_tokens": {"hugging_face_token": token}} if token else {}
 
     async def update(self, id: str, options: WriteOptions) -> Change[DedicatedInference]:
         """Update an instance."""
@@ -147,8 +148,8 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
         return await self.api.update(
             id,
             spec=spec,
-            access_tokens=options.hf_token,
             ready_timeout=options.ready_timeout or 0,
+            **self.create_arguments(options),
         )
 
     def check_options(self, command: str, options: WriteOptions) -> None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from attrs import evolve
 
-from di_async import Change, Exoscale, InvalidInputError
+from di_async import Change, Exoscale, InvalidInputError, Secret
 from di_async.cli.clouds.base import Cloud, SupportedOptions, client_options
 from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
@@ -148,7 +148,7 @@ class ExoscaleCloud(Cloud[Exoscale, Deployment]):
         """Fetch the log of the inference engine."""
         return await self.api.logs(await self.resolve_id(ref), tail=tail)
 
-    async def create_model(self, name: str, token: str | None) -> Change[Any]:
+    async def create_model(self, name: str, token: Secret | None) -> Change[Any]:
         """Download a model from Hugging Face into the zone."""
         return await self.client.models.create(name, token)
 

@@ -13,7 +13,7 @@ from di_async import DIError, InvalidInputError
 from di_async.cli.commands import apply_output
 from di_async.cli.confirm import can_ask, confirmed
 from di_async.cli.files import new_file, write_token
-from di_async.cli.inputs import provider_tokens, read_input
+from di_async.cli.inputs import read_hf_token, read_input
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
@@ -92,7 +92,9 @@ async def apply_fleet(
         raise InvalidInputError(
             "apply asks for confirmation, and stdin is not a terminal: use --yes"
         )
-    options = {"digitalocean": {"access_tokens": provider_tokens(hugging_face=hf_token)}}
+    token = read_hf_token(wanted=hf_token)
+    more = {"access_tokens": {"hugging_face_token": token}} if token else {}
+    options = {"digitalocean": more}
     with new_file(token_out) as tokens:
         async with _clients(cli, fleet) as (clients, unsearched):
             work = _Apply(cli, clients, token_out)

@@ -6,7 +6,7 @@ import typer
 
 from di_async import InvalidInputError
 from di_async.cli.commands.report import Report
-from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
+from di_async.cli.inputs import WriteOptions, read_hf_token, read_spec
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
@@ -57,7 +57,7 @@ async def ensure(
     limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     options = WriteOptions(
         spec=read_spec(spec),
-        hf_token=provider_tokens(hugging_face=hf_token),
+        hf_token=read_hf_token(wanted=hf_token),
         open_to_world=open_to_world or None,
     )
     async with cli.cloud() as cloud:

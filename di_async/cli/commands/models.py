@@ -9,7 +9,7 @@ import typer
 from di_async import InvalidInputError
 from di_async.cli.commands.report import delete_and_report, wait_and_report
 from di_async.cli.confirm import Force, confirm_delete
-from di_async.cli.inputs import provider_tokens
+from di_async.cli.inputs import read_hf_token
 from di_async.cli.options import HFToken, Timeout, Wait
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import digitalocean_for
@@ -149,8 +149,8 @@ async def _manage(
     timeout: float | None,
 ) -> None:
     if action is ModelAction.CREATE:
-        tokens = provider_tokens(hugging_face=hf_token) or {}
-        change = await cli.finish(cloud.create_model(name, tokens.get("hugging_face_token")))
+        token = read_hf_token(wanted=hf_token)
+        change = await cli.finish(cloud.create_model(name, token))
         model = await wait_and_report(cli, change, timeout=timeout)
     else:
         if cloud.provider is not Provider.EXOSCALE:
@@ -226,7 +226,7 @@ async def import_model(
     """
     if (repo is None) == (bucket is None):
         raise InvalidInputError("use --repo OWNER/NAME, or --bucket NAME")
-    tokens = provider_tokens(hugging_face=hf_token) or {}
+    token = read_hf_token(wanted=hf_token)
     async with _connected(cli) as cloud:
         from di_async.digitalocean import ModelSource
 
@@ -239,7 +239,7 @@ async def import_model(
                 source=source,
                 description=description,
                 tags=tag or (),
-                hf_token=tokens.get("hugging_face_token"),
+                hf_token=token,
                 preferred_gpu_region=gpu_region,
             )
         )

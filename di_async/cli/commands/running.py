@@ -16,7 +16,7 @@ import typer
 
 from di_async import CleanupError, DIError, InvalidInputError
 from di_async.cli.endpoint_keys import connect_options
-from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
+from di_async.cli.inputs import WriteOptions, read_hf_token, read_spec
 from di_async.cli.options import (
     AccessTokenFile,
     AllowUnknownPrice,
@@ -89,7 +89,7 @@ async def run_command(
             limit=PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price),
             options=WriteOptions(
                 spec=read_spec(spec) if spec else None,
-                hf_token=provider_tokens(hugging_face=hf_token),
+                hf_token=read_hf_token(wanted=hf_token),
                 open_to_world=open_to_world or None,
             ),
             settings={

@@ -8,7 +8,7 @@ from di_async import InvalidInputError
 from di_async.cli.commands.report import Report, report_stored
 from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.files import new_file, write_token
-from di_async.cli.inputs import WriteOptions, provider_tokens, read_spec
+from di_async.cli.inputs import WriteOptions, read_hf_token, read_spec
 from di_async.cli.options import (
     AllowUnknownPrice,
     HFToken,
@@ -117,7 +117,7 @@ async def create(
         scale=scale,
         vpc=vpc,
         public=public,
-        hf_token=provider_tokens(hugging_face=hf_token),
+        hf_token=read_hf_token(wanted=hf_token),
         open_to_world=open_to_world or None,
     )
     with new_file(token_out) as file:
@@ -171,7 +171,7 @@ async def update(
     options = WriteOptions(
         spec=read_spec(spec) if spec else None,
         name=name,
-        hf_token=provider_tokens(hugging_face=hf_token),
+        hf_token=read_hf_token(wanted=hf_token),
         open_to_world=open_to_world or None,
         ready_timeout=ready_timeout,
     )
