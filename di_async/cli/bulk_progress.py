@@ -173,34 +173,24 @@ def _display(console: Console, progress: BulkProgress) -> Iterator[Callable[[], 
 def scan_progress(console: Console) -> Iterator[OnProgress]:
     """Yield the callback that shows a scan's progress."""
     if not is_live(console):
-        yield _RequestLines(console).update
+
+        def print_requests(progress: ScanProgress) -> None:
+            """Print how many requests a part of the scan needs, before they are sent."""
+            if progress.what != "list" and progress.done == 0 and progress.total:
+                console.print(f"{progress.what}: {progress.total} requests", markup=False)
+
+        yield print_requests
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        yield _Bars(bars).update
+        tasks: dict[tuple[str, str | None], TaskID] = {}
 
+        def update(progress: ScanProgress) -> None:
+            """Show a bar for each part of the scan."""
+            key = (progress.what, progress.region)
+            if key not in tasks:
+                title = escape(printable(" ".join(filter(None, key))))
+                tasks[key] = bars.add_task(title, total=progress.total)
+            bars.update(tasks[key], completed=progress.done, total=progress.total)
 
-@define
-class _RequestLines:
-    """Prints how many requests a part of the scan needs, before they are sent."""
-
-    console: Console
-
-    def update(self, progress: ScanProgress) -> None:
-        if progress.what != "list" and progress.done == 0 and progress.total:
-            self.console.print(f"{progress.what}: {progress.total} requests", markup=False)
-
-
-@define
-class _Bars:
-    """Shows a bar for each part of the scan."""
-
-    bars: Progress
-    tasks: dict[tuple[str, str | None], TaskID] = field(factory=dict)
-
-    def update(self, progress: ScanProgress) -> None:
-        key = (progress.what, progress.region)
-        if key not in self.tasks:
-            title = escape(printable(" ".join(filter(None, key))))
-            self.tasks[key] = self.bars.add_task(title, total=progress.total)
-        self.bars.update(self.tasks[key], completed=progress.done, total=progress.total)
+        yield update

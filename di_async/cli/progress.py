@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 from rich.console import Console
@@ -36,9 +36,9 @@ async def follow(cli: Cli, change: Change[R], *, timeout: float | None) -> R:
     """
     options = {} if timeout is None else {"timeout": timeout}
     try:
-        with _wait_progress(cli.err, change, cli.settings) as progress:
+        with _wait_progress(cli.err, change, cli.settings) as show:
             async for event in change.events(**options):
-                progress.update(event)
+                show(event)
         return await change.wait()
     except asyncio.CancelledError as cancelled:
         lines = resume_lines(cli.settings, change)
@@ -60,34 +60,36 @@ async def follow_connect(cli: Cli, change: Change[Any], **options: Any) -> "Serv
     """
     connecting = asyncio.ensure_future(change.connect(**options))
     try:
-        with _wait_progress(cli.err, change, cli.settings) as progress:
+        with _wait_progress(cli.err, change, cli.settings) as show:
             shown: tuple[str | None, str | None] | None = None
             while not connecting.done():
                 await asyncio.wait([connecting], timeout=_CHECK_INTERVAL_S)
                 last = change.history[-1] if change.history else None
                 if last is not None and (last.status, last.note) != shown:
                     shown = last.status, last.note
-                    progress.update(last)
+                    show(last)
     finally:
         connecting.cancel()
         await asyncio.wait([connecting])
     return connecting.result()
 
 
-class _WaitProgress(Protocol):
-    def update(self, event: StatusChange) -> None: ...
-
-
 @contextmanager
 def _wait_progress(
     console: Console, change: Change[Any], settings: Settings
-) -> Iterator[_WaitProgress]:
+) -> Iterator[Callable[[StatusChange], None]]:
+    """Show the progress; yield the function that shows an event."""
     if not is_live(console):
-        yield _EventLines(console, change, settings)
+
+        def print_event(event: StatusChange) -> None:
+            line = with_option_names(_event_line(event, change.eta), settings)
+            console.print(line, markup=False)
+
+        yield print_event
         return
     line = _LiveLine(change)
     with Live(line, console=console, refresh_per_second=8, transient=True), _each_second(line.tick):
-        yield line
+        yield line.update
 
 
 @contextmanager
@@ -107,19 +109,6 @@ def _each_second(tick: Callable[[], None]) -> Iterator[None]:
     finally:
         if timer is not None:
             timer.cancel()
-
-
-@define
-class _EventLines:
-    """Prints a line per event."""
-
-    console: Console
-    change: Change[Any]
-    settings: Settings
-
-    def update(self, event: StatusChange) -> None:
-        line = with_option_names(_event_line(event, self.change.eta), self.settings)
-        self.console.print(line, markup=False)
 
 
 def _event_line(event: StatusChange, eta: float | None) -> str:
