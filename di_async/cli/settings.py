@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "Format",
     "Provider",
     "Settings",
+    "option_names",
     "read_credentials",
     "read_variables",
 ]
@@ -76,6 +77,11 @@ class Settings:
         if self.provider is Provider.GCORE and self.project:
             options += ["--project", self.project]
         return shlex.join(["di-async", *options, *words])
+
+
+def option_names(names: Iterable[str]) -> list[str]:
+    """Return fields of `Settings` or `WriteOptions` as the command line names them, sorted."""
+    return [f"--{name.replace('_', '-')}" for name in sorted(names)]
 
 
 _VARIABLES = {

@@ -24,7 +24,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
-from di_async.cli.settings import Credential, Provider, Settings
+from di_async.cli.settings import Credential, Provider, Settings, option_names
 from di_async.core.waiting.resume_token import ResumeToken
 
 if TYPE_CHECKING:
@@ -290,17 +290,17 @@ class Cloud(ABC, Generic[C, R]):
         Raises:
             InvalidInputError: some are not supported; each is named.
         """
-        unsupported = sorted(options.given - self.supported_options[command])
+        unsupported = option_names(options.given - self.supported_options[command])
         if unsupported:
             # The count of `scale` is an argument, not an option.
-            supported = sorted(self.supported_options[command] - {command})
+            supported = option_names(self.supported_options[command] - {command})
             verb = "is" if len(unsupported) == 1 else "are"
-            names = _option_names(unsupported)
+            names = ", ".join(unsupported)
             if options.public is False:
                 names = names.replace("--public", "--private")
             raise InvalidInputError(
                 f"{names} {verb} not supported by `{command}` with --provider "
-                f"{self.provider}; supported: {_option_names(supported) or 'no options'}"
+                f"{self.provider}; supported: {', '.join(supported) or 'no options'}"
             )
 
     # -- supported by some providers ------------------------------------------------------------
@@ -382,7 +382,3 @@ class Cloud(ABC, Generic[C, R]):
                 f"{settings.command_line('wait', '--resume', text.strip())}"
             )
         return self.api.resume(text)
-
-
-def _option_names(names: Sequence[str]) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)

@@ -25,7 +25,7 @@ from di_async.cli.options import (
 from di_async.cli.output import changes_continue, is_live
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
-from di_async.cli.settings import Provider
+from di_async.cli.settings import Provider, option_names
 from di_async.cli.signals import finish_write
 from di_async.cli.typer_commands import command
 
@@ -128,9 +128,9 @@ async def apply_fleet(
 
 
 def _check_settings(cli: Cli) -> None:
-    explicit = sorted(cli.settings.explicit_options & {"provider", "token_file", "zone"})
+    explicit = cli.settings.explicit_options & {"provider", "token_file", "zone"}
     if explicit:
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in explicit)
+        names = " and ".join(option_names(explicit))
         raise InvalidInputError(
             f"{names} cannot be combined with `apply`: the file names providers and places, and "
             "credentials are in the environment"

@@ -13,6 +13,7 @@ import typer
 
 from di_async import InvalidInputError
 from di_async.cli.run import Cli
+from di_async.cli.settings import option_names
 from di_async.cli.typer_commands import command
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ async def emulate(
 
 def _refuse_unused(cli: Cli, command_name: str, used: set[str]) -> None:
     """Raise if a shared option was passed that the command does not use."""
-    if unused := sorted(cli.settings.explicit_options - used):
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in unused)
+    if unused := cli.settings.explicit_options - used:
+        names = " and ".join(option_names(unused))
         raise InvalidInputError(f"`{command_name}` does not use {names}")
 
 

@@ -11,6 +11,7 @@ from di_async.cli.files import replace_file
 from di_async.cli.hints import with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
+from di_async.cli.settings import option_names
 from di_async.cli.typer_commands import command
 from di_async.core.pricing import amount_text
 
@@ -117,9 +118,9 @@ async def _scan(
 def _check_all_providers(cli: Cli, region: list[str] | None) -> None:
     if region:
         raise InvalidInputError("--region cannot be combined with --all-providers")
-    explicit = sorted(cli.settings.explicit_options & {"provider", "token_file"})
+    explicit = cli.settings.explicit_options & {"provider", "token_file"}
     if explicit:
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in explicit)
+        names = " and ".join(option_names(explicit))
         raise InvalidInputError(
             f"{names} cannot be combined with --all-providers, which reads the environment"
         )
