@@ -24,6 +24,7 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.durations import known_durations
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column
+from di_async.cli.providers import unsupported_command
 from di_async.cli.settings import Credential, Provider, Settings, option_names
 from di_async.core.waiting.resume_token import ResumeToken
 
@@ -34,50 +35,12 @@ if TYPE_CHECKING:
 
     AnyClient = DigitalOcean | Exoscale | Gcore
 
-__all__ = ["Cloud", "ScalePrices", "SupportedOptions", "client_options", "unsupported_command"]
+__all__ = ["Cloud", "ScalePrices", "SupportedOptions", "client_options"]
 
 SupportedOptions = Mapping[str, frozenset[str]]
 ScalePrices = tuple[HourlyPrice | None, HourlyPrice | None]
 C = TypeVar("C", bound="AnyClient")
 R = TypeVar("R")
-
-
-_IN_THE_IMAGE = "the image in the spec file has the model, see `di-async create --help`"
-_NO_LOG = "its API shows no log; `di-async get NAME` shows the status"
-_MODELS = {
-    Provider.DIGITALOCEAN: "`di-async custom-models` manages imported models",
-    Provider.GCORE: _IN_THE_IMAGE,
-    Provider.GCORE_V2: _IN_THE_IMAGE,
-}
-# What to use instead where a provider lacks a command.
-_INSTEAD: Mapping[str, Mapping[Provider, str]] = {
-    "start": {
-        Provider.DIGITALOCEAN: "an instance cannot be stopped; `di-async create` makes another",
-        Provider.EXOSCALE: "`di-async scale NAME REPLICAS` starts one that has 0 replicas",
-        Provider.GCORE_V2: "`di-async scale NAME REPLICAS` keeps replicas running",
-    },
-    "stop": {
-        Provider.DIGITALOCEAN: "`di-async delete NAME` ends its cost",
-        Provider.EXOSCALE: "`di-async scale NAME 0` releases the GPUs",
-        Provider.GCORE_V2: "`di-async scale NAME 0` lets it scale to zero when it is idle",
-    },
-    "logs": {Provider.DIGITALOCEAN: _NO_LOG, Provider.GCORE_V2: _NO_LOG},
-    "hardware": {Provider.GCORE_V2: "`di-async flavors` lists the flavors"},
-    "ensure": {Provider.GCORE_V2: "`di-async create` and `di-async update` do it in two steps"},
-    "run": {Provider.GCORE_V2: "`di-async create` and `di-async delete` do it in two steps"},
-    "models": {Provider.GCORE: _IN_THE_IMAGE, Provider.GCORE_V2: _IN_THE_IMAGE},
-    **dict.fromkeys((f"models {word}" for word in ("create", "get", "wait", "delete")), _MODELS),
-}
-
-
-def unsupported_command(
-    command: str, selected: Provider, supported_by: Sequence[Provider], instead: str
-) -> InvalidInputError:
-    """Return the error for a command that the selected provider lacks, with what to use instead."""
-    names = " or ".join(one for one in supported_by if one is not Provider.GCORE_V2)
-    return InvalidInputError(
-        f"`di-async {command}` is only for --provider {names}, not {selected}: {instead}"
-    )
 
 
 class ResourceAPI(Protocol[R]):
@@ -229,7 +192,7 @@ class Cloud(ABC, Generic[C, R]):
 
     async def offers(self, model: str | None, region: str | None) -> "list[Offer]":
         """Return what can be deployed where, the reason included where it cannot."""
-        raise self.unsupported("hardware", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+        raise self.unsupported("hardware")
 
     async def model_warning(self, model: str) -> str | None:
         """Return that a model is not known; None if it is, or if the offers say so."""
@@ -307,24 +270,23 @@ class Cloud(ABC, Generic[C, R]):
 
     async def start(self, ref: str) -> Change[R]:
         """Start a stopped resource."""
-        raise self.unsupported("start", Provider.GCORE)
+        raise self.unsupported("start")
 
     async def stop(self, ref: str) -> Change[R]:
         """Stop a resource without deleting it."""
-        raise self.unsupported("stop", Provider.GCORE)
+        raise self.unsupported("stop")
 
     async def logs(self, ref: str, tail: int) -> Sequence[Any]:
         """Fetch the last log lines, newest last; each has `time` and `message`."""
-        raise self.unsupported("logs", Provider.EXOSCALE, Provider.GCORE)
+        raise self.unsupported("logs")
 
     async def models(self) -> tuple[Sequence[Any], tuple[Column[Any], ...]]:
         """Fetch the models that can be deployed; return them and the columns of their list."""
-        raise self.unsupported("models", Provider.DIGITALOCEAN, Provider.EXOSCALE)
+        raise self.unsupported("models")
 
-    def unsupported(self, command: str, *supported_by: Provider) -> InvalidInputError:
+    def unsupported(self, command: str) -> InvalidInputError:
         """Return the error for a command that this provider does not support."""
-        instead = _INSTEAD[command][self.provider]
-        return unsupported_command(command, self.provider, supported_by, instead)
+        return unsupported_command(command, self.provider)
 
     # -- names, ids and waits -------------------------------------------------------------------
 
@@ -355,7 +317,7 @@ class Cloud(ABC, Generic[C, R]):
 
     async def create_model(self, name: str, token: Secret | None) -> Change[Any]:
         """Download a model, so that deployments can use it."""
-        raise self.unsupported("models create", Provider.EXOSCALE)
+        raise self.unsupported("models create")
 
     def resource_of(self, change: Change[Any]) -> R | None:
         """Return the last known resource; None if the API answered with an operation or a task."""

@@ -322,11 +322,11 @@ class GcoreV2Cloud(_GcoreBase[InferenceInstance]):
 
     async def ensure(self, options: WriteOptions, **more: Any) -> Ensured[InferenceInstance]:
         """Raise: API v2 has no unique names."""
-        raise self.unsupported("ensure", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+        raise self.unsupported("ensure")
 
     def temporary(self, options: WriteOptions, **more: Any) -> Temporary[Any]:
         """Raise: only deployments of API v3 can be temporary."""
-        raise self.unsupported("run", Provider.DIGITALOCEAN, Provider.EXOSCALE, Provider.GCORE)
+        raise self.unsupported("run")
 
     async def update(self, id: str, options: WriteOptions) -> Change[InferenceInstance]:
         """Update the fields in the spec file; the others keep their values."""

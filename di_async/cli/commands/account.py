@@ -12,7 +12,7 @@ from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.inputs import WriteOptions, read_spec
 from di_async.cli.options import SpecFile
 from di_async.cli.output import Column, format_time
-from di_async.cli.providers import GCORE, cloud_for
+from di_async.cli.providers import cloud_for
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import Provider
 from di_async.cli.typer_commands import command, new_group
@@ -30,21 +30,6 @@ class TaskState(StrEnum):
     ERROR = "ERROR"
 
 
-_NO_SECRETS = {
-    Provider.DIGITALOCEAN: "it stores a Hugging Face token with `create --hf-token`",
-    Provider.EXOSCALE: "it uses a Hugging Face token once, with `models create --hf-token`",
-}
-_NO_TASKS = {
-    Provider.DIGITALOCEAN: "`di-async wait` follows a change by the instance itself",
-    Provider.EXOSCALE: "`di-async wait` follows the operations of a change",
-}
-_NO_FLAVORS = {
-    Provider.DIGITALOCEAN: "`di-async sizes` lists its GPU sizes",
-    Provider.EXOSCALE: "`di-async hardware` lists its GPU families",
-}
-_NO_QUOTA = {
-    Provider.DIGITALOCEAN: "its API shows no quota; `di-async hardware` lists what it offers",
-}
 _SECRETS: tuple[Column[Any], ...] = (
     Column("name", lambda secret: secret.name),
     Column("type", lambda secret: secret.type),
@@ -99,14 +84,14 @@ def register(app: typer.Typer) -> None:
 
 async def list_secrets(cli: Cli) -> None:
     """List the secrets, without the keys in them."""
-    async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
+    async with cloud_for(cli, "secrets") as cloud:
         found = [secret async for secret in cloud.client.secrets.list()]
     cli.rows(found, _SECRETS, none="no secrets")
 
 
 async def get_secret(cli: Cli, name: _Name) -> None:
     """Show a secret, without the key in it."""
-    async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
+    async with cloud_for(cli, "secrets") as cloud:
         cli.out.record(await cloud.client.secrets.get(name), _SECRETS)
 
 
@@ -115,14 +100,14 @@ async def create_secret(cli: Cli, name: _Name) -> None:
 
     The SQS trigger of a deployment names the secret in secret_name.
     """
-    async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
+    async with cloud_for(cli, "secrets") as cloud:
         made = await cli.finish(cloud.client.secrets.create(name, **_aws_credentials()))
         cli.out.record(made, _SECRETS)
 
 
 async def replace_secret(cli: Cli, name: _Name) -> None:
     """Replace a secret with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
-    async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
+    async with cloud_for(cli, "secrets") as cloud:
         made = await cli.finish(cloud.client.secrets.replace(name, **_aws_credentials()))
         cli.out.record(made, _SECRETS)
 
@@ -133,7 +118,7 @@ def _confirm(name: str, *, force: bool) -> None:
 
 async def delete_secret(cli: Cli, name: _Name, force: Force = False) -> None:
     """Delete a secret permanently."""
-    async with cloud_for(cli, "secrets", *GCORE, instead=_NO_SECRETS) as cloud:
+    async with cloud_for(cli, "secrets") as cloud:
         deleting = cloud.client.secrets.delete(name)
         document = {"name": name, "deleted": True}
         await finish_and_report(cli, deleting, f"deleted {name}", document)
@@ -164,7 +149,7 @@ async def list_tasks(
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Number of tasks.")] = 50,
 ) -> None:
     """List tasks that were not acknowledged, the newest first."""
-    async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
+    async with cloud_for(cli, "tasks") as cloud:
         found = []
         known = cloud.client.tasks.list(state=state, is_acknowledged=None if all else False)
         async for task in known:
@@ -178,7 +163,7 @@ async def get_task(
     cli: Cli, id: Annotated[str, typer.Argument(metavar="ID", help="ID of the task.")]
 ) -> None:
     """Show one task."""
-    async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
+    async with cloud_for(cli, "tasks") as cloud:
         found = await cloud.client.tasks.get(id)
     cli.out.record(found, _TASKS)
 
@@ -193,7 +178,7 @@ async def acknowledge(
     """Mark one task, or all finished ones, as read."""
     if (id is None) != all:
         raise InvalidInputError("use `tasks acknowledge ID`, or `tasks acknowledge --all`")
-    async with cloud_for(cli, "tasks", *GCORE, instead=_NO_TASKS) as cloud:
+    async with cloud_for(cli, "tasks") as cloud:
         tasks = cloud.client.tasks
         writing = tasks.acknowledge_all() if id is None else tasks.acknowledge(id)
         done = f"acknowledged {id or 'all finished tasks'}"
@@ -205,7 +190,7 @@ async def acknowledge(
 
 async def flavors(cli: Cli) -> None:
     """List the flavors of Gcore. `hardware` shows their prices, and where there is room."""
-    async with cloud_for(cli, "flavors", *GCORE, instead=_NO_FLAVORS) as cloud:
+    async with cloud_for(cli, "flavors") as cloud:
         found = await cloud.client.flavors()
     cli.out.rows(found, _FLAVORS)
 
@@ -225,9 +210,7 @@ async def quota(
     Exoscale: the quota of public inference. Gcore: all quotas, and what a deployment would add; use
     --spec, or --region and --gpu for one replica. The exit code is 1 if it does not fit.
     """
-    supported = (Provider.EXOSCALE, Provider.GCORE)
-    instead = {**_NO_QUOTA, Provider.GCORE_V2: "only deployments of API v3 can be checked"}
-    async with cloud_for(cli, "quota", *supported, instead=instead) as cloud:
+    async with cloud_for(cli, "quota") as cloud:
         if cloud.provider is Provider.EXOSCALE:
             if spec or region or gpu:
                 raise InvalidInputError("--spec, --region and --gpu are only for --provider gcore")

@@ -1,6 +1,5 @@
 """`di-async keys`: API keys for the endpoints of deployments (Gcore, Exoscale)."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from di_async.cli.confirm import Force, confirm_delete
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Timeout, TokenOut
 from di_async.cli.output import Column, format_time
-from di_async.cli.providers import GCORE, cloud_for
+from di_async.cli.providers import cloud_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_INSTEAD = {
-    Provider.DIGITALOCEAN: "an endpoint has its own tokens, see `di-async tokens --help`",
-}
 _GCORE_COLUMNS: tuple[Column[Any], ...] = (
     Column("name", lambda key: key.name),
     Column("description", lambda key: key.description),
@@ -51,13 +47,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def _connected(cli: Cli) -> "AbstractAsyncContextManager[Cloud[Any, Any]]":
-    return cloud_for(cli, "keys", *GCORE, Provider.EXOSCALE, instead=_INSTEAD)
-
-
 async def list_keys(cli: Cli) -> None:
     """List the API keys, without their values."""
-    async with _connected(cli) as cloud:
+    async with cloud_for(cli, "keys") as cloud:
         found = [key async for key in cloud.client.api_keys.list()]
     cli.rows(found, _columns(cloud), none="no API keys")
 
@@ -88,7 +80,7 @@ async def create(
     """
     given = {"--description": description, "--expires": expires, "--scope": scope}
     with new_file(token_out) as file:
-        async with _connected(cli) as cloud:
+        async with cloud_for(cli, "keys") as cloud:
             _check_options(cli, given)
             if cloud.provider is Provider.EXOSCALE:
                 where = scope or "public"
@@ -114,7 +106,7 @@ async def create(
 
 async def get(cli: Cli, key: _Key) -> None:
     """Show an API key, without its value."""
-    async with _connected(cli) as cloud:
+    async with cloud_for(cli, "keys") as cloud:
         found = await _find(cloud, key)
     cli.out.record(found, _columns(cloud))
 
@@ -125,7 +117,7 @@ def _confirm(key: str, *, force: bool) -> None:
 
 async def delete(cli: Cli, key: _Key, force: Force = False, timeout: Timeout = None) -> None:
     """Delete an API key permanently. Requests with it are refused from then on."""
-    async with _connected(cli) as cloud:
+    async with cloud_for(cli, "keys") as cloud:
         if cloud.provider is Provider.EXOSCALE:
             id = (await _find(cloud, key)).id
             await delete_and_report(cli, cloud.client.api_keys.delete(id), timeout=timeout)

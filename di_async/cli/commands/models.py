@@ -1,6 +1,5 @@
 """Models: what can be deployed (`models`, `catalog`), and what was imported (`custom-models`)."""
 
-from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_GCORE_INSTEAD = "the image in the spec file has the model"
-_NO_CATALOG = {
-    Provider.EXOSCALE: "`di-async models create NAME` downloads any model of Hugging Face",
-    Provider.GCORE: _GCORE_INSTEAD,
-    Provider.GCORE_V2: _GCORE_INSTEAD,
-}
-_NO_CUSTOM_MODELS = {
-    **_NO_CATALOG,
-    Provider.EXOSCALE: "`di-async models create NAME` downloads a model, `di-async models` "
-    "lists them",
-}
 _CATALOG: tuple[Column[Any], ...] = (
     Column("model", lambda model: model.model_id),
     Column("creator", lambda model: model.creator),
@@ -154,7 +142,7 @@ async def _manage(
         model = await wait_and_report(cli, change, timeout=timeout)
     else:
         if cloud.provider is not Provider.EXOSCALE:
-            raise cloud.unsupported(f"models {action}", Provider.EXOSCALE)
+            raise cloud.unsupported(f"models {action}")
         known = [model async for model in cloud.client.models.list()]
         model = find_one(known, name, "model", cloud.settings.command_line("models"))
         if action is ModelAction.DELETE:
@@ -180,7 +168,7 @@ async def catalog(
 
     Shows the models that can be deployed on dedicated GPUs.
     """
-    async with digitalocean_for(cli, "catalog", instead=_NO_CATALOG) as cloud:
+    async with digitalocean_for(cli, "catalog") as cloud:
         availability = None if all else "dedicated"
         known = cloud.client.model_catalog(availability=availability, search=search)
         found = [model async for model in known]
@@ -189,10 +177,6 @@ async def catalog(
 
 
 # -- custom models ------------------------------------------------------------------------------
-
-
-def _connected(cli: Cli) -> "AbstractAsyncContextManager[DigitalOceanCloud]":
-    return digitalocean_for(cli, "custom-models", instead=_NO_CUSTOM_MODELS)
 
 
 async def import_model(
@@ -227,7 +211,7 @@ async def import_model(
     if (repo is None) == (bucket is None):
         raise InvalidInputError("use --repo OWNER/NAME, or --bucket NAME")
     token = read_hf_token(wanted=hf_token)
-    async with _connected(cli) as cloud:
+    async with digitalocean_for(cli, "custom-models") as cloud:
         from di_async.digitalocean import ModelSource
 
         source = ModelSource(
@@ -254,21 +238,21 @@ async def list_custom(
     ] = None,
 ) -> None:
     """List the custom models of the team."""
-    async with _connected(cli) as cloud:
+    async with digitalocean_for(cli, "custom-models") as cloud:
         found = [model async for model in cloud.client.custom_models.list(status=status)]
     cli.rows(found, _CUSTOM, none="no custom models")
 
 
 async def get_custom(cli: Cli, model: _Model) -> None:
     """Show a custom model."""
-    async with _connected(cli) as cloud:
+    async with digitalocean_for(cli, "custom-models") as cloud:
         found = await cloud.client.custom_models.get(await _resolve(cloud, model))
     cli.out.record(found, _CUSTOM, keep=True)
 
 
 async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
     """Wait until a custom model is ready."""
-    async with _connected(cli) as cloud:
+    async with digitalocean_for(cli, "custom-models") as cloud:
         change = cloud.client.custom_models.begin_wait(await _resolve(cloud, model))
         await _conclude(cli, change, wait=True, timeout=timeout)
 
@@ -281,7 +265,7 @@ async def delete_custom(
     cli: Cli, model: _Model, force: Force = False, timeout: Timeout = None
 ) -> None:
     """Delete a custom model permanently."""
-    async with _connected(cli) as cloud:
+    async with digitalocean_for(cli, "custom-models") as cloud:
         id = await _resolve(cloud, model)
         await delete_and_report(cli, cloud.client.custom_models.delete(id), timeout=timeout)
 

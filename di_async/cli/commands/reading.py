@@ -12,7 +12,6 @@ from di_async.cli.options import Ref
 from di_async.cli.output import format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.run import FAILED, Cli
-from di_async.cli.settings import Provider
 from di_async.cli.typer_commands import command
 from di_async.core.printable import printable
 
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
     from di_async.digitalocean import Size
 
 __all__ = ["register"]
-
-_NO_ACCELERATORS = {
-    Provider.EXOSCALE: "`di-async get NAME` shows the GPUs of a deployment",
-    Provider.GCORE: "`di-async get NAME` shows the flavor and the replicas",
-    Provider.GCORE_V2: "`di-async get NAME` shows the flavor and the replicas",
-}
-_PUBLIC = "its endpoints have public certificates; `di-async connect NAME` prints how to call one"
-_NO_CA = {Provider.EXOSCALE: _PUBLIC, Provider.GCORE: _PUBLIC, Provider.GCORE_V2: _PUBLIC}
-_NO_SIZES = {
-    Provider.EXOSCALE: "`di-async hardware` lists the GPU families",
-    Provider.GCORE: "`di-async hardware` lists the flavors with prices",
-    Provider.GCORE_V2: "`di-async flavors` lists the flavors",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +88,7 @@ async def accelerators(
     gpu: Annotated[str | None, typer.Option(metavar="SLUG", help="Only GPUs of this size.")] = None,
 ) -> None:
     """List the GPUs of an instance (DigitalOcean)."""
-    async with digitalocean_for(cli, "accelerators", instead=_NO_ACCELERATORS) as cloud:
+    async with digitalocean_for(cli, "accelerators") as cloud:
         id = await cloud.resolve_id(ref)
         found = [one async for one in cloud.api.list_accelerators(id, slug=gpu)]
     of_size = f" of size {gpu}" if gpu else ""
@@ -121,7 +107,7 @@ async def ca(
     It is in PEM format and signs the certificate of the private endpoint.
     """
     with new_file(out) as file:
-        async with digitalocean_for(cli, "ca", instead=_NO_CA) as cloud:
+        async with digitalocean_for(cli, "ca") as cloud:
             found = await cloud.api.ca_certificate(await cloud.resolve_id(ref))
         if file:
             file.write(found.pem)
@@ -134,7 +120,7 @@ async def ca(
 
 async def sizes(cli: Cli) -> None:
     """List GPU sizes with prices and regions (DigitalOcean)."""
-    async with digitalocean_for(cli, "sizes", instead=_NO_SIZES) as cloud:
+    async with digitalocean_for(cli, "sizes") as cloud:
         found = await cloud.api.sizes()
     if cli.out.is_table:
         cli.out.rows(_merge_regions(found.sizes), cloud.size_columns)

@@ -10,13 +10,9 @@ from di_async.cli.options import Ref, TokenOut
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
-from di_async.cli.settings import Provider
 from di_async.cli.typer_commands import command, new_group
 
 __all__ = ["register"]
-
-_KEYS = "`di-async keys` manages the API keys of endpoints"
-_INSTEAD = {Provider.EXOSCALE: _KEYS, Provider.GCORE: _KEYS, Provider.GCORE_V2: _KEYS}
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 async def list_tokens(cli: Cli, ref: Ref) -> None:
     """List the tokens of an instance, without their values."""
-    async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
+    async with digitalocean_for(cli, "tokens") as cloud:
         found = [token async for token in cloud.api.list_tokens(await cloud.resolve_id(ref))]
     cli.rows(found, cloud.token_columns, none="no tokens")
 
@@ -43,7 +39,7 @@ async def create(
 ) -> None:
     """Create a token. Its value is shown only once."""
     with new_file(token_out) as file:
-        async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
+        async with digitalocean_for(cli, "tokens") as cloud:
             id = await cloud.resolve_id(ref)
             token = await cli.finish(cloud.api.create_token(id, name))
             failure = write_token(file, token.value.reveal()) if token.value else None
@@ -62,7 +58,7 @@ async def revoke(
     ],
 ) -> None:
     """Revoke a token permanently."""
-    async with digitalocean_for(cli, "tokens", instead=_INSTEAD) as cloud:
+    async with digitalocean_for(cli, "tokens") as cloud:
         id = await cloud.resolve_id(ref)
         tokens = [known async for known in cloud.api.list_tokens(id)]
         listing = cloud.settings.command_line("tokens", "list", ref)
