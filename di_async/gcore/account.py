@@ -75,19 +75,14 @@ class AccountApi(ClearsFrames):
         return Listing(read, lambda row: CODEC.structure(row, into), page_size)
 
     async def _one(self, request: Request, into: type[T], id: str, key: str = "name") -> T:
-        """Return the object in an answer: the one whose `key` is `id`."""
+        """Return the object whose `key` is `id`; report a write that is cut off."""
 
         def read(body: Any) -> T:
             found = CODEC.structure(resource_body(body, key), into)
             own_id(getattr(found, key), id)
             return found
 
-        return await self._send(request, id, CallRecord(), read)
-
-    async def _send(
-        self, request: Request, id: str, call: CallRecord, read: Callable[[Any], T]
-    ) -> T:
-        """Return what `read` returns for the answer; report a write that is cut off."""
+        call = CallRecord()
         if request.method == "GET":
             return await self._engine.json(request, read, call)
         with report_if_cut_off(call, _story(request, id)):

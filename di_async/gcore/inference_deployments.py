@@ -127,7 +127,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         A call that is cut off in flight (cancelled, its client closed) may leave a deployment that
         bills; the error and the log name it.
         """
-        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        body = self._complete(spec)
         _check_access(body, open_to_world)
         checked_seconds(name_timeout, "name_timeout")
         first = first_attempt(self._engine, first_attempt_at)
@@ -181,7 +181,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             PriceLimitError, ConflictError, APIError, OutcomeUnknownError: see `create`.
             WaitTimeoutError: the change in progress did not end in time.
         """
-        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        body = self._complete(spec)
         _check_access(body, open_to_world)
         name: str = body["name"]
 
@@ -224,12 +224,12 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
         Raises:
             InvalidInputError: the spec breaks a rule.
         """
-        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        body = self._complete(spec)
         return await read_price(self._engine, body)
 
     async def check_limits(self, spec: SpecLike) -> dict[str, QuotaUse]:
         """Return the account's quotas by name, with what a deployment would add to each."""
-        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        body = self._complete(spec)
         return await check_limits(self._engine, self._project, body)
 
     async def find_capacity(
@@ -243,7 +243,7 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
             spec: the deployment; its regions are replaced.
             include_full: also the regions that have none, each with its `.reason`.
         """
-        body = checked(InferenceDeploymentSpec, self._fields(spec))
+        body = self._complete(spec)
         places = await find_places(self._engine, self._project, body)
         return ranked(places, include_full=include_full)
 
@@ -363,8 +363,11 @@ class InferenceDeployments(InferenceApi[InferenceDeployment], DeployableApi[Infe
 
     def deployable(self) -> GcoreDeployable:
         """Return the deployments as generic code sees them. No I/O."""
-        complete = lambda spec: checked(InferenceDeploymentSpec, self._fields(spec))  # noqa: E731
-        return GcoreDeployable(self._engine, self._request("list"), self, complete)
+        return GcoreDeployable(self._engine, self._request("list"), self, self._complete)
+
+    def _complete(self, spec: SpecLike) -> dict[str, Any]:
+        """Return the checked request fields of a create."""
+        return checked(InferenceDeploymentSpec, self._fields(spec))
 
     def _fields(self, spec: SpecLike) -> dict[str, Any]:
         """Return the request fields in a spec, whose project must be the client's."""
