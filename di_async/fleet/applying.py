@@ -320,7 +320,9 @@ class FleetRun:
         """Add to what cut `carry_out` off what was written, and the report so far."""
         report = self.report(plan)
         results = tuple(
-            one if one.active or one.error or one.action == "deleted" else _not_awaited(one)
+            one
+            if one.active or one.error or one.action == "deleted"
+            else evolve(one, error=DIError(_NOT_AWAITED))
             for one in report.results
         )
         written = [one for one in results if one.action in ("created", "updated")]
@@ -378,10 +380,6 @@ async def _run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for note in filter(None, ended):
             cancelled.add_note(note)
         raise
-
-
-def _not_awaited(result: Applied) -> Applied:
-    return evolve(result, error=DIError(_NOT_AWAITED))
 
 
 def _pruned(left: Leftover) -> Applied:

@@ -157,9 +157,17 @@ class Inventory:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the inventory in JSON types."""
+        oldest = self.oldest_pending
         return {
             "taken_at": _text(self.taken_at),
-            **self._summary(),
+            "instances": len(self.rows),
+            "pending": self.pending,
+            "by_region": self.by_region,
+            "by_status": self.by_status,
+            "by_accelerator": self.by_accelerator,
+            "hourly_cost": {currency: str(sum_) for currency, sum_ in self.hourly_cost.items()},
+            "unknown_cost": self.unknown_cost,
+            "oldest_pending": None if oldest is None else oldest.id,
             "errors": [
                 {"client": e.client, "region": e.region, "what": e.what, "id": e.id,
                  "error": f"{type(e.error).__name__}: {e.error}"}
@@ -203,19 +211,6 @@ class Inventory:
 
     def _count(self, by: Callable[[InventoryRow], str | None]) -> dict[str, int]:
         return dict(Counter(by(row) or _UNKNOWN for row in self.rows).most_common())
-
-    def _summary(self) -> dict[str, Any]:
-        oldest = self.oldest_pending
-        return {
-            "instances": len(self.rows),
-            "pending": self.pending,
-            "by_region": self.by_region,
-            "by_status": self.by_status,
-            "by_accelerator": self.by_accelerator,
-            "hourly_cost": {currency: str(sum_) for currency, sum_ in self.hourly_cost.items()},
-            "unknown_cost": self.unknown_cost,
-            "oldest_pending": None if oldest is None else oldest.id,
-        }
 
 
 def _summed(row: InventoryRow) -> Mapping[str, int]:

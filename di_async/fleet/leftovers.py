@@ -25,7 +25,7 @@ Found = tuple[Deployable[Any], Named]
 class Leftovers:
     """What was found, by id, and which providers could not be searched."""
 
-    found: Mapping[str, tuple[Deployable[Any], Named]] = field(factory=dict)
+    found: Mapping[str, Found] = field(factory=dict)
     rows: tuple[Leftover, ...] = ()
     unsearched: tuple[tuple[str, DIError], ...] = ()
 
