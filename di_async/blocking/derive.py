@@ -228,7 +228,8 @@ def derive(kind: type, *, base: type[Blocking] = Blocking) -> Any:
         bases.append(base)
     if hasattr(kind, "__anext__"):
         bases.append(BlockingIterator)
-    if hasattr(kind, "__aenter__") and base is Blocking and not _inherits(bases, "__enter__"):
+    is_context = any(hasattr(one, "__enter__") for one in bases)
+    if hasattr(kind, "__aenter__") and base is Blocking and not is_context:
         bases.append(BlockingContext)
     body: dict[str, Any] = {
         "__slots__": (),
@@ -246,10 +247,6 @@ def derive(kind: type, *, base: type[Blocking] = Blocking) -> Any:
     found.__class_getitem__ = classmethod(lambda cls, _: cls)  # Change[Model] in annotations
     DERIVED[kind] = found
     return found
-
-
-def _inherits(bases: list[type[Blocking]], name: str) -> bool:
-    return any(hasattr(one, name) for one in bases)
 
 
 def is_async(kind: type) -> bool:
