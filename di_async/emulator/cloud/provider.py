@@ -140,11 +140,8 @@ class Provider(ABC, Generic[C, S]):
     id_params: ClassVar[tuple[str, ...]] = ("id",)
     """The path parameters that hold a resource's id."""
     method_not_allowed = "{method} is not allowed here"
-
-    @property
-    def limits(self) -> RateLimits | None:
-        """The rate limits of each account; None has none."""
-        return None
+    limits: RateLimits | None = None
+    """The rate limits of each account; None has none."""
 
     def fault_operations(self) -> Iterator[Operation]:
         """Yield the operations that faults may be armed on."""

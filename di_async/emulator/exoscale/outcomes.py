@@ -84,7 +84,7 @@ class Context(ProviderContext[Store]):
             timeline.reschedule(evolve(write, ends="error", settles_at=start), [failed])
         else:
             last = timeline.states[-1][1] or resource
-            timeline.plan(self._failed(last, start + (fault.seconds or 0.0), fault))
+            timeline.states.append(self._failed(last, start + (fault.seconds or 0.0), fault))
 
     def _accepted(self, call: Call, planned: PlannedWrite[R]) -> tuple[Write, Fault | None]:
         now, subject = call.now, planned.subject

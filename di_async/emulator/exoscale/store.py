@@ -187,10 +187,6 @@ class Timeline(Generic[R]):
         self.states = [state for state in self.states if state[0] < ends_at] + states
         self.writes[-1] = write
 
-    def plan(self, state: tuple[float, R | None]) -> None:
-        """Add a state after all planned ones."""
-        self.states.append(state)
-
     def has_pending_operation(self, now: float) -> bool:
         """Return whether an operation on it is pending."""
         return any(write.operation.state(now) == "pending" for write in self.writes[-1:])

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 from attrs import asdict, evolve, frozen
 
-from di_async.emulator.cloud.http import ApiError, Json, Response, json_response, parse_json_object
+from di_async.emulator.cloud.http import ApiError, Response, json_response, parse_json_object
 from di_async.emulator.cloud.provider import Call
 
 from . import validation
@@ -41,14 +41,14 @@ class AccountOperations(Context):
     def acknowledge_task(self, call: Call) -> Response:
         """Mark a task as acknowledged."""
         task = evolve(self._task(call), acknowledged_at=call.now)
-        self.store.save_task(task)
+        self.store.tasks[task.id] = task
         return json_response(200, self.shapes.task(task, call.now))
 
     def acknowledge_all_tasks(self, call: Call) -> Response:
         """Mark all finished tasks as acknowledged."""
         for task in list(self.store.tasks.values()):
             if task.state(call.now) in ("FINISHED", "ERROR") and task.acknowledged_at is None:
-                self.store.save_task(evolve(task, acknowledged_at=call.now))
+                self.store.tasks[task.id] = evolve(task, acknowledged_at=call.now)
         return Response(204)
 
     def _matches(self, call: Call, task: Task, filters: dict[str, set[str]]) -> bool:
@@ -91,7 +91,7 @@ class AccountOperations(Context):
     ) -> ApiKey:
         """Add a key."""
         key = ApiKey(name, description, expires_at, now, self.ids.new_hex(48))
-        self.store.save_key(key)
+        self.store.keys[name] = key
         return key
 
     def update_key(self, call: Call) -> Response:
@@ -99,7 +99,7 @@ class AccountOperations(Context):
         key = self._key(call)
         raw = validation.checked(validation.KEY_PATCH, parse_json_object(call.request.body))
         key = evolve(key, description=raw.get("description", key.description))
-        self.store.save_key(key)
+        self.store.keys[key.name] = key
         return self._key_response(key)
 
     def delete_key(self, call: Call) -> Response:
@@ -107,7 +107,7 @@ class AccountOperations(Context):
         key = self._key(call)
         if self.store.users_of(key.name):
             raise ApiError(409, f"API key {key.name} is in use")
-        self.store.delete_key(key.name)
+        del self.store.keys[key.name]
         return Response(204)
 
     def _key(self, call: Call) -> ApiKey:
@@ -142,11 +142,11 @@ class AccountOperations(Context):
 
     def delete_secret(self, call: Call) -> Response:
         """Delete a secret."""
-        self.store.delete_secret(self._secret(call).name)
+        del self.store.secrets[self._secret(call).name]
         return Response(204)
 
     def _save_secret(self, secret: StoredSecret) -> Response:
-        self.store.save_secret(secret)
+        self.store.secrets[secret.name] = secret
         return json_response(200, asdict(secret))
 
     def _secret(self, call: Call) -> StoredSecret:
@@ -179,14 +179,11 @@ class AccountOperations(Context):
 
     def list_projects(self, call: Call) -> Response:
         """Return the only project."""
-        return list_response([self._project(call)], 1)
+        return list_response([self.shapes.project(call.now)], 1)
 
     def get_project(self, call: Call) -> Response:
         """Return the project."""
-        return json_response(200, self._project(call))
-
-    def _project(self, call: Call) -> Json:
-        return self.shapes.project(call.now)
+        return json_response(200, self.shapes.project(call.now))
 
     def list_regions(self, call: Call) -> Response:
         """Return the regions."""

@@ -217,26 +217,6 @@ class Store(EventStore[Deployment]):
         self.items[deployment.id] = deployment.with_last_write(write)
         self.schedule_failure(deployment.id, at)
 
-    def save_task(self, task: Task) -> None:
-        """Store a changed task."""
-        self.tasks[task.id] = task
-
-    def save_key(self, key: ApiKey) -> None:
-        """Store a new or changed key."""
-        self.keys[key.name] = key
-
-    def delete_key(self, name: str) -> None:
-        """Delete a key."""
-        del self.keys[name]
-
-    def save_secret(self, secret: StoredSecret) -> None:
-        """Store a new or replaced secret."""
-        self.secrets[secret.name] = secret
-
-    def delete_secret(self, name: str) -> None:
-        """Delete a secret."""
-        del self.secrets[name]
-
     def wake(self, deployment: Deployment, now: float, until: float) -> Deployment:
         """Let a deployment that scales to zero run until then, and return it."""
         asleep = now >= deployment.awake_until
@@ -258,7 +238,7 @@ class Store(EventStore[Deployment]):
         settled = evolve(item.with_last_write(write), version=item.version + 1)
         match write.outcome:
             case "deleted":
-                self._delete(settled)
+                self.bury(settled)
                 self.hold_name(settled.name, at)
             case "task_failed":
                 self._undo(item.with_last_write(write), before)
@@ -277,16 +257,13 @@ class Store(EventStore[Deployment]):
         if item.generation == 2 and item.last_write.action != "delete":
             self.items[item.id] = evolve(item, failed=item.last_write.message)
         elif before is None:
-            self._delete(item)
+            self.bury(item)
         elif before.in_flight:
             # The interrupted write continues, as the latest write again.
             writes = (*before.writes[:-1], item.last_write, before.last_write)
             self.save(evolve(before, writes=writes))
         else:
             self.items[item.id] = evolve(before, writes=item.writes)
-
-    def _delete(self, item: Deployment) -> None:
-        self.bury(item)
 
     # -- reads ---------------------------------------------------------------------------------
 
