@@ -153,8 +153,7 @@ class Attempts:
                 raise
             change = api.begin_wait(error.candidates[0].id)
             self.log.warning("%s: waiting for the only candidate %s", name, change.id)
-            self._accepted(record, change, adopted=True)
-            _check_unchanged(evolve(record, id=change.id), written)
+            _check_unchanged(self._accepted(record, change, adopted=True), written)
             return change
         except DIError as error:
             if earlier is None and made_nothing(error):
@@ -164,15 +163,17 @@ class Attempts:
             self.log.info("%s (%s) was made by an earlier try, and is adopted", name, change.id)
         else:
             record = evolve(record, digest=written)
-        self._accepted(record, change, adopted=change.adopted)
-        _check_unchanged(evolve(record, id=change.id), written)
+        _check_unchanged(self._accepted(record, change, adopted=change.adopted), written)
         return change
 
-    def _accepted(self, record: Record, change: Change[Any], *, adopted: bool) -> None:
+    def _accepted(self, record: Record, change: Change[Any], *, adopted: bool) -> Record:
+        """Save what is known once a create is accepted, and return it."""
         token = change.resume_token
-        self.save(
-            evolve(record, state="accepted", id=change.id, resume_token=token, adopted=adopted)
+        accepted = evolve(
+            record, state="accepted", id=change.id, resume_token=token, adopted=adopted
         )
+        self.save(accepted)
+        return accepted
 
     async def _continue(self, client: Client, record: Record, written: str) -> Change[Any] | None:
         """Return the change of an earlier try; None if what it made was deleted since.

@@ -11,12 +11,12 @@ from airflow.sdk.exceptions import AirflowException
 
 from di_async.airflow.attempts import Attempts
 from di_async.airflow.cleanup import Cleanup, Create, delete_all
-from di_async.airflow.deployments import PASSED_ON, api_of, default_timeout, describe, failure
+from di_async.airflow.deployments import DEFAULT_TIMEOUTS, PASSED_ON, api_of, describe, failure
 from di_async.airflow.hook import DedicatedInferenceHook
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.record import RECORD_KEY, Record
 from di_async.airflow.settings import ConnectionSettings
-from di_async.airflow.trigger import SettledTrigger, until_answering
+from di_async.airflow.trigger import SettledTrigger
 from di_async.airflow.waiting import follow
 from di_async.airflow.wall_clock import epoch_now
 from di_async.core.errors import DeploymentFailedError, DIError, ResourceVanishedError
@@ -267,7 +267,7 @@ class DedicatedInferenceOperator(BaseOperator):
         """
         left = self.left()
         if not isinstance(left, float):
-            left = default_timeout(DedicatedInferenceHook(self.conn_id).settings().provider)
+            left = DEFAULT_TIMEOUTS[DedicatedInferenceHook(self.conn_id).settings().provider]
         return epoch_now() + left
 
     def defer_for(self, resume_token: str, **more: Any) -> NoReturn:
@@ -288,10 +288,6 @@ class DedicatedInferenceOperator(BaseOperator):
         """Wait in this worker, log what the wait says, and return the change that settled."""
         self._made[change.id] = None
         return await follow(client, change, self.left(), self.log)
-
-    async def wait_until_answering(self, change: Change[Any], token_variable: str | None) -> None:
-        """Wait in this worker until a deployment's models answer."""
-        await until_answering(change, self.left(), token_variable, self.log)
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Return what XCom carries, or raise the failure that the trigger reports.

@@ -91,8 +91,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Return the deployments, or raise the failures."""
         self._mark_failed(context, event["failures"])
-        ti = context["ti"]
-        refused = ti.xcom_pull(task_ids=ti.task_id, key="refused", map_indexes=ti.map_index) or 0
+        refused = _pushed(context, "refused") or 0
         return self._result(context, event["deployments"], event["failures"], refused)
 
     async def _create_all(
@@ -169,10 +168,14 @@ class BatchCreateOperator(DedicatedInferenceOperator):
             message = f"{count} of {count + len(deployments)} failed; each is in the log"
             self.fail({"error": "BatchFailed", "message": message, "story": ()})
         by_id = {one["id"]: dict(one) for one in deployments}
-        ids = context["ti"].xcom_pull(
-            task_ids=context["ti"].task_id, key="ids", map_indexes=context["ti"].map_index
-        )
+        ids = _pushed(context, "ids")
         return [by_id[id] for id in ids or by_id if id in by_id]
 
     def _log_failure(self, one: Mapping[str, Any]) -> None:
         self.log.error("%s: %s", one.get("id"), "\n".join(one["story"]))
+
+
+def _pushed(context: Any, key: str) -> Any:
+    """Return what this task has pushed to XCom under a key."""
+    ti = context["ti"]
+    return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)

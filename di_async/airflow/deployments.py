@@ -21,40 +21,33 @@ from di_async.gcore import lifecycle as gcore
 from di_async.gcore.adapter import InferenceAdapter
 
 __all__ = [
-    "LONGEST_DEFAULT_S",
+    "DEFAULT_TIMEOUTS",
     "PASSED_ON",
     "api_of",
-    "default_timeout",
     "delete_accepted",
     "describe",
     "failure",
     "phase_of",
     "resume",
     "story",
-    "success",
     "zone_of",
 ]
 
 PASSED_ON = ("id", "name", "endpoint", "resume_token")
 """What XCom carries of a deployment, each under its own key."""
-_DEFAULT_TIMEOUTS = {
+DEFAULT_TIMEOUTS = {
     adapter.provider: adapter.default_timeout
     for adapter in (DedicatedInferenceAdapter, InferenceAdapter, ZoneAdapter)
 }
+"""Seconds for which a wait lasts where a user says nothing, by provider."""
 _OBSERVE: Mapping[str, Any] = {
     "digitalocean": digitalocean.observe,
     "gcore": gcore.observe,
     "exoscale": exoscale.observe,
 }
-LONGEST_DEFAULT_S = max(_DEFAULT_TIMEOUTS.values())
 _LISTED_STEPS = 30
 _BUSY_S = 600.0
 """Seconds to go on with a delete while another operation holds the deployment."""
-
-
-def default_timeout(provider: str) -> float:
-    """Return the seconds for which a wait lasts where a user says nothing."""
-    return _DEFAULT_TIMEOUTS[provider]
 
 
 def api_of(client: Client, zone: str | None = None) -> DeployableApi[Any]:
@@ -175,11 +168,6 @@ def story(error: BaseException) -> list[str]:
     if cause is not None and str(cause) not in str(error):
         lines.append(f"caused by {type(cause).__name__}: {cause}")
     return lines
-
-
-def success(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event of a wait that succeeded."""
-    return {"status": "success", "deployment": dict(deployment)}
 
 
 def failure(error: BaseException, **known: Any) -> dict[str, Any]:

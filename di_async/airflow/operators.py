@@ -11,6 +11,7 @@ from di_async.airflow.base import CREATE_FAILED, DedicatedInferenceOperator, att
 from di_async.airflow.deployments import describe
 from di_async.airflow.names import deployment_name
 from di_async.airflow.record import Record
+from di_async.airflow.trigger import until_answering
 from di_async.airflow.wall_clock import utc_now
 from di_async.core.errors import DIError, InvalidInputError
 from di_async.engine.client import Client
@@ -119,9 +120,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
             )
             accepted = self.push_accepted(context, client, change, str(spec["name"]))
             await self._write_key_at_once(attempts, api, change)
-            if not self.wait:
-                return accepted
-            if self.deferrable:
+            if not self.wait or self.deferrable:
                 return accepted
             change = await self.wait_here(client, change)
             await self._mint_token(attempts, api, change.id)
@@ -276,7 +275,7 @@ class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
             if self.deferrable:
                 return describe(client, change)
             change = await self.wait_here(client, change)
-            await self.wait_until_answering(change, self.token_variable)
+            await until_answering(change, self.left(), self.token_variable, self.log)
             return self.passed_on(context, describe(client, change))
 
         found = self.run_async(begin)

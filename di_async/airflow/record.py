@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from attrs import asdict, field, fields, frozen
+from attrs import asdict, fields, frozen
 
 from di_async.core.errors import InvalidInputError
 
@@ -36,7 +36,6 @@ class Record:
     token_written: bool = False
     """The one-time token is in its Variable."""
     adopted: bool = False
-    extra: dict[str, Any] = field(factory=dict)
 
     @property
     def first_attempt(self) -> datetime | None:

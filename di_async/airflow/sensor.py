@@ -7,8 +7,8 @@ from typing import Any
 from airflow.triggers.base import StartTriggerArgs
 
 from di_async.airflow.base import DedicatedInferenceOperator
-from di_async.airflow.deployments import LONGEST_DEFAULT_S, describe, resume
-from di_async.airflow.trigger import SettledTrigger
+from di_async.airflow.deployments import DEFAULT_TIMEOUTS, describe, resume
+from di_async.airflow.trigger import SettledTrigger, until_answering
 from di_async.core.errors import InvalidInputError
 from di_async.engine.client import Client
 from di_async.engine.deployments.deployable_api import DeployableApi
@@ -60,13 +60,13 @@ class DeploymentSensor(DedicatedInferenceOperator):
         self.token_variable = token_variable
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
-            left = self.left()
+            left, longest = self.left(), max(DEFAULT_TIMEOUTS.values())
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=_TRIGGER,
                 trigger_kwargs=self._trigger_arguments(deadline=None, end_task=True),
                 next_method="execute_complete",
                 next_kwargs=None,
-                timeout=timedelta(seconds=left if isinstance(left, float) else LONGEST_DEFAULT_S),
+                timeout=timedelta(seconds=left if isinstance(left, float) else longest),
             )
 
     def execute(self, context: Any) -> Any:
@@ -79,7 +79,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
         async def wait(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             change = await self.wait_here(client, self._change(client, api))
             if self.answering:
-                await self.wait_until_answering(change, self.token_variable)
+                await until_answering(change, self.left(), self.token_variable, self.log)
             return self.passed_on(context, describe(client, change))
 
         return self.run_async(wait)

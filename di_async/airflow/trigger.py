@@ -14,7 +14,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from di_async.airflow.cleanup import delete_all
-from di_async.airflow.deployments import api_of, describe, failure, resume, success, zone_of
+from di_async.airflow.deployments import api_of, describe, failure, resume, zone_of
 from di_async.airflow.hook import settings_of
 from di_async.airflow.links import EndpointLink
 from di_async.airflow.settings import ConnectionSettings
@@ -169,7 +169,7 @@ class SettledTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: `deployments.success` or `deployments.failure`."""
+        """Yield one event: of success with the deployment, or `deployments.failure`."""
         event = await self._event()
         if self.end_task and event["status"] == "success":
             found = event["deployment"]
@@ -185,7 +185,7 @@ class SettledTrigger(BaseTrigger):
             async with shared_clients().client(self.conn_id) as client:
                 change = self._change(client)
                 change = await self._wait(client, change)
-                return success(describe(client, change))
+                return {"status": "success", "deployment": describe(client, change)}
         except Exception as error:
             _log_end(self.log, error)
             return failure(error, id=change.id if change is not None else self.id)

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import attrs
 import pytest
 
-from di_async.airflow.deployments import failure, story, success
+from di_async.airflow.deployments import failure, story
 from di_async.airflow.provider import get_provider_info
 from di_async.airflow.record import Record
 from di_async.airflow.settings import CONNECTION_TYPES
@@ -50,4 +50,3 @@ def test_events_tell_the_story() -> None:
         "caused by ValueError: why",
     ]
     assert story(ValueError("why")) == ["ValueError: why"]
-    assert success({"id": "x"}) == {"status": "success", "deployment": {"id": "x"}}
