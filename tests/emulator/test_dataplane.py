@@ -3,21 +3,25 @@
 import base64
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from openai import AsyncOpenAI, AuthenticationError, DefaultAsyncHttpxClient, NotFoundError
 
 from di_async.emulator import Emulator
 
 from .helpers import BASE, MODEL
 
+if TYPE_CHECKING:  # imported by the tests that use it: each worker collects all tests
+    from openai import AsyncOpenAI
+
 HELLO = "Hello from the emulator."
 
 
-def openai(emu: Emulator, token: str) -> AsyncOpenAI:
+def openai(emu: Emulator, token: str) -> "AsyncOpenAI":
     """Return an SDK client that trusts the emulator's CA."""
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
     tls = ssl.create_default_context(cadata=emu.ca_pem)
     return AsyncOpenAI(
         api_key=token,
@@ -28,18 +32,18 @@ def openai(emu: Emulator, token: str) -> AsyncOpenAI:
 
 
 @pytest.fixture
-async def sdk(emu: Emulator) -> AsyncIterator[AsyncOpenAI]:
+async def sdk(emu: Emulator) -> "AsyncIterator[AsyncOpenAI]":
     """Return an SDK client with a token of an active instance."""
     async with openai(emu, emu.add_token(emu.add_instance().id).value) as sdk:
         yield sdk
 
 
-async def test_sdk_lists_the_models_of_its_instance(sdk: AsyncOpenAI) -> None:
+async def test_sdk_lists_the_models_of_its_instance(sdk: "AsyncOpenAI") -> None:
     """The token identifies the instance and its models."""
     assert [model.id async for model in sdk.models.list()] == [MODEL]
 
 
-async def test_sdk_gets_a_completion_with_usage(sdk: AsyncOpenAI) -> None:
+async def test_sdk_gets_a_completion_with_usage(sdk: "AsyncOpenAI") -> None:
     """A chat completion has a message and counts its tokens."""
     reply = await sdk.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Hello?"}]
@@ -49,7 +53,7 @@ async def test_sdk_gets_a_completion_with_usage(sdk: AsyncOpenAI) -> None:
     assert reply.usage.total_tokens == 12
 
 
-async def test_sdk_streams_a_completion(sdk: AsyncOpenAI) -> None:
+async def test_sdk_streams_a_completion(sdk: "AsyncOpenAI") -> None:
     """The chunks of a stream add up to the same text."""
     stream = await sdk.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Hello?"}], stream=True
@@ -58,7 +62,7 @@ async def test_sdk_streams_a_completion(sdk: AsyncOpenAI) -> None:
     assert ("".join(pieces), len(pieces) > 3) == (HELLO, True)
 
 
-async def test_sdk_gets_and_streams_plain_completions(sdk: AsyncOpenAI) -> None:
+async def test_sdk_gets_and_streams_plain_completions(sdk: "AsyncOpenAI") -> None:
     """The older completions endpoint works likewise."""
     whole = await sdk.completions.create(model=MODEL, prompt="Hello?")
     stream = await sdk.completions.create(model=MODEL, prompt="Hello?", stream=True)
@@ -66,14 +70,16 @@ async def test_sdk_gets_and_streams_plain_completions(sdk: AsyncOpenAI) -> None:
     assert (whole.choices[0].text, streamed) == (HELLO, HELLO)
 
 
-async def test_sdk_retrieves_one_model(sdk: AsyncOpenAI) -> None:
+async def test_sdk_retrieves_one_model(sdk: "AsyncOpenAI") -> None:
     """A model is read by its id, slash included; another one is not found."""
+    from openai import NotFoundError
+
     assert (await sdk.models.retrieve(MODEL)).id == MODEL
     with pytest.raises(NotFoundError, match="does not exist"):
         await sdk.models.retrieve("other")
 
 
-async def test_sdk_gets_and_streams_a_response(sdk: AsyncOpenAI) -> None:
+async def test_sdk_gets_and_streams_a_response(sdk: "AsyncOpenAI") -> None:
     """The Responses API returns the same text whole and in pieces."""
     whole = await sdk.responses.create(model=MODEL, input="Hello?")
     assert whole.output_text == HELLO
@@ -87,7 +93,7 @@ async def test_sdk_gets_and_streams_a_response(sdk: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
-async def test_sdk_gets_embeddings(sdk: AsyncOpenAI, encoding: Any) -> None:
+async def test_sdk_gets_embeddings(sdk: "AsyncOpenAI", encoding: Any) -> None:
     """Each input has a vector, in either encoding."""
     reply = await sdk.embeddings.create(model=MODEL, input=["a", "b"], encoding_format=encoding)
     assert [one.index for one in reply.data] == [0, 1]
@@ -117,6 +123,8 @@ async def test_request_without_a_model_gets_the_first(emu: Emulator, name: str |
 
 async def test_sdk_with_the_account_token_is_refused(emu: Emulator) -> None:
     """The account's token is not valid on the data plane."""
+    from openai import AuthenticationError
+
     async with openai(emu, emu.token) as stranger:
         with pytest.raises(AuthenticationError):
             await stranger.models.list()

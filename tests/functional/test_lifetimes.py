@@ -5,12 +5,11 @@ import pickle
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from di_async import (
     ClientClosedError,
@@ -24,11 +23,14 @@ from di_async.emulator import Emulator, Lifecycle, Options, running, threaded
 from tests.builders.digitalocean import a_spec
 from tests.functional.helpers import FAST, QUICKLY, a_client
 
+if TYPE_CHECKING:  # imported by the test that uses it: each worker collects all tests
+    from fastapi import FastAPI
+
 
 class Lifespan:
     """An ASGI server's side of the lifespan protocol: startup and shutdown in one task."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: "FastAPI") -> None:
         self.app = app
         self.to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.from_app: asyncio.Queue[Any] = asyncio.Queue()
@@ -49,8 +51,9 @@ class Lifespan:
         assert await self.from_app.get() == {"type": f"{kind}.complete"}
 
 
-def an_app(emu: Emulator) -> FastAPI:
+def an_app(emu: Emulator) -> "FastAPI":
     """Return a service that creates instances and waits for them in its requests."""
+    from fastapi import FastAPI
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -3,18 +3,20 @@
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
-from openai.types.chat import ChatCompletionMessageParam
 
 from di_async import DigitalOcean, PollPolicy
 from di_async.digitalocean import DedicatedInference
 from di_async.emulator import Emulator
 from tests.builders.digitalocean import MODEL, a_spec
 
-HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+if TYPE_CHECKING:  # imported by the tests that use it: each worker collects all tests
+    import openai
+    from openai.types.chat import ChatCompletionMessageParam
+
+HELLO: "list[ChatCompletionMessageParam]" = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture
@@ -47,8 +49,10 @@ def base_url(emu: Emulator, di: DedicatedInference) -> str:
 
 
 @asynccontextmanager
-async def sdk(emu: Emulator, token: str | None = None) -> AsyncIterator[openai.AsyncOpenAI]:
+async def sdk(emu: Emulator, token: str | None = None) -> "AsyncIterator[openai.AsyncOpenAI]":
     """Return the asynchronous SDK for a new instance."""
+    import openai
+
     async with (
         deployed(emu) as (_, di, own, context),
         openai.DefaultAsyncHttpxClient(verify=context) as network,
@@ -89,6 +93,8 @@ async def test_streaming(di_emulator: Emulator) -> None:
 
 async def test_wrong_token(di_emulator: Emulator) -> None:
     """The account's token is 401 at the endpoint."""
+    import openai
+
     async with sdk(di_emulator, token=di_emulator.token) as client:
         with pytest.raises(openai.AuthenticationError):
             await client.chat.completions.create(model=MODEL, messages=HELLO)
@@ -96,6 +102,8 @@ async def test_wrong_token(di_emulator: Emulator) -> None:
 
 async def test_revoked_token(di_emulator: Emulator) -> None:
     """A created token is valid until it is revoked."""
+    import openai
+
     async with (
         deployed(di_emulator) as (client, di, _, context),
         openai.DefaultAsyncHttpxClient(verify=context) as network,
@@ -114,6 +122,8 @@ async def test_revoked_token(di_emulator: Emulator) -> None:
 
 async def test_untrusted_without_the_ca(di_emulator: Emulator) -> None:
     """Without the instance's CA the endpoint is not trusted."""
+    import openai
+
     async with (
         deployed(di_emulator) as (_, di, token, _context),
         openai.AsyncOpenAI(
@@ -125,8 +135,10 @@ async def test_untrusted_without_the_ca(di_emulator: Emulator) -> None:
 
 
 @contextmanager
-def sync_sdk(emu: Emulator) -> Iterator[openai.OpenAI]:
+def sync_sdk(emu: Emulator) -> "Iterator[openai.OpenAI]":
     """Return the synchronous SDK for an added instance."""
+    import openai
+
     token = emu.add_token(emu.add_instance().id)
     context = ssl.create_default_context(cadata=emu.ca_pem)
     with (

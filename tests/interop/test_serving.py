@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import openai
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -102,6 +101,7 @@ async def test_openai_over_the_endpoint(cloud: Any, di_emulator: Emulator) -> No
 
 async def test_private_endpoint_with_another_ca_is_refused_at_once(di_emulator: Emulator) -> None:
     """Only the CA of `/ca` is trusted: neither the system's nor another instance's."""
+    import openai
     import trustme
 
     other = trustme.CA().cert_pem.bytes().decode()
