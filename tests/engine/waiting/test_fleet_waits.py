@@ -270,28 +270,14 @@ async def test_predicate_beside_waits_read_by_lists() -> None:
     assert counts["list"] > 100
 
 
-# --- one token, several clients ----------------------------------------------------------------
-
-
-async def test_two_clients_of_one_budget_stay_within_it_together() -> None:
-    """Two fleets with one budget stay within it: no 429."""
-    budget, world = RequestBudget(per_hour=1500), a_world(per_hour=1500)
-    async with (
-        virtual_client(world, budget=budget) as (one, net),
-        virtual_client(world, budget=budget) as (two, _),
-    ):
-        ids = placed(net, 600)
-        await asyncio.gather(
-            all_active(one, ids[:300], timeout=7200), all_active(two, ids[300:], timeout=7200)
-        )
-    assert world.stats.refused == 0
-    assert world.stats.max_3600s <= 1500
+# --- one token, several users ------------------------------------------------------------------
 
 
 async def test_other_users_of_the_token_keep_their_share() -> None:
-    """A fleet leaves other users of the token their 1,500 requests an hour."""
-    async with virtual_client(a_world()) as (client, net):
-        ids = placed(net, 600)
+    """A fleet leaves other users of the token their 30 % of the requests of an hour."""
+    budget = RequestBudget(per_hour=600)
+    async with virtual_client(a_world(per_hour=600), budget=budget) as (client, net):
+        ids = placed(net, 200)
         headers = {"authorization": f"Bearer {net.world.token}", "host": "test"}
         refused = 0
 
@@ -300,7 +286,7 @@ async def test_other_users_of_the_token_keep_their_share() -> None:
             while True:
                 answer = net.world.handle(net.now(), "GET", f"{BASE}/sizes", headers)
                 refused += answer.status == 429
-                await asyncio.sleep(2.4)
+                await asyncio.sleep(20)
 
         strange = asyncio.create_task(other_client())
         await all_active(client, ids, timeout=7200)
@@ -316,7 +302,7 @@ async def test_recorded_durations_save_requests() -> None:
     model, sent = DurationModel(), []
     for _ in range(2):
         async with virtual_client(a_world(), polling=PollPolicy(durations=model)) as (client, net):
-            specs = placed(net, 300)
+            specs = placed(net, 150)
             ours = client.dedicated_inferences
             changes = [ours.resume(_create_token(client, net, id)) for id in specs]
             await asyncio.gather(*(change.wait() for change in changes))
