@@ -5,6 +5,7 @@ It maps real time to world time, binds the ports and returns the `Emulator`.
 
 import asyncio
 import secrets
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -273,7 +274,8 @@ def threaded(**options: Unpack[Options]) -> Iterator[Emulator]:
         finally:
             loop.call_soon_threadsafe(stop.set)
     finally:
-        thread.join()
+        if not sys.is_finalizing():  # threads no longer run then
+            thread.join()
 
 
 def _emulator(

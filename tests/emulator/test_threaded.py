@@ -1,6 +1,8 @@
 """The emulator in a thread of its own."""
 
 import http.client
+import subprocess
+import sys
 import threading
 from urllib.parse import urlsplit
 
@@ -41,6 +43,12 @@ def test_thread_ends_with_the_block() -> None:
         assert get(emu) == 200
         raise KeyError
     assert "di-async-emulator" not in names()
+
+
+def test_a_program_may_end_in_the_block() -> None:
+    """Python ends although the block was never left, and its threads no longer run."""
+    code = "from di_async.emulator import threaded; block = threaded(); block.__enter__()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)  # noqa: S603 - our own
 
 
 def test_failure_to_start_is_raised_to_the_caller() -> None:
