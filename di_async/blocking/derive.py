@@ -7,6 +7,7 @@ its async class; `aclose` is `close`, `async with` is `with` and `async for` is 
 import functools
 import inspect
 import os
+import sys
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -41,6 +42,7 @@ __all__ = [
     "is_async",
     "mirror",
     "module_of",
+    "open_blocks",
     "wrap",
 ]
 
@@ -142,7 +144,7 @@ class BlockingContext(Blocking):
     @property
     def _is_entered(self) -> bool:
         """Whether this process is in the block."""
-        return self in _entered
+        return self in open_blocks
 
     def _before(self) -> None:
         """Do what precedes the block."""
@@ -157,7 +159,7 @@ class BlockingContext(Blocking):
             nonlocal found, entered
             found = await target.__aenter__()
             entered = True
-            _entered.add(self)
+            open_blocks.add(self)
 
         self._before()
         try:
@@ -184,7 +186,7 @@ class BlockingContext(Blocking):
         interrupt: BaseException | None = None
 
         async def leave() -> None:
-            _entered.discard(self)
+            open_blocks.discard(self)
             await target.__aexit__(*ended)
 
         try:
@@ -205,10 +207,10 @@ class BlockingContext(Blocking):
                 self._after()
 
 
-_entered: "WeakSet[BlockingContext]" = WeakSet()
+open_blocks: "WeakSet[BlockingContext]" = WeakSet()
 """The blocks that this process is in."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_entered.clear)
+    os.register_at_fork(after_in_child=open_blocks.clear)
 
 
 # -- derived classes ------------------------------------------------------------------------------
@@ -279,6 +281,8 @@ def _property(name: str, member: property) -> property:
 
 def _method(name: str, ours: str, function: Callable[..., Any]) -> Callable[..., Any]:
     invoke = _call if inspect.iscoroutinefunction(function) else _read
+    if name == "aclose":
+        invoke = _close
 
     @functools.wraps(function)
     def method(self: Blocking, *args: Any, **kwargs: Any) -> Any:
@@ -331,6 +335,10 @@ def _call(call: Call) -> Any:
         if result is not None:
             error.write_result = wrap(result)  # type: ignore[attr-defined]
         raise
+
+
+def _close(call: Call) -> Any:
+    return None if sys.is_finalizing() else _call(call)  # the end of the program closed it
 
 
 def _read(call: Call) -> Any:

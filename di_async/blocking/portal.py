@@ -175,13 +175,18 @@ class Portals:
         """Return the result of a call, or of the coroutine that it returns, on the loop.
 
         Raises:
-            ClientClosedError: this is the loop's own thread.
+            ClientClosedError: this is the loop's own thread, or all threads were stopped.
             BaseException: what a signal handler raised; `Call.add_outcome` adds how the call ended.
         """
         if self.on_loop():
             raise ClientClosedError(
                 "A blocking call was made on the thread of di_async's event loop, for example in "
                 "a predicate or a progress function. Make it in another thread."
+            )
+        if sys.is_finalizing():
+            raise ClientClosedError(
+                "A blocking call was made after the end of the program, for example in a generator "
+                "or a __del__ method that Python ran then. Close clients and generators before."
             )
         with self.leased() as portal:
             interrupt = self._finish(call, portal)

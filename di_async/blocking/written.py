@@ -3,11 +3,12 @@
 import atexit
 import functools
 import os
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from di_async.blocking import sigterm
-from di_async.blocking.derive import Blocking, BlockingContext
+from di_async.blocking.derive import Blocking, BlockingContext, open_blocks
 from di_async.blocking.portal import Call, portals
 from di_async.core.errors import InvalidInputError
 
@@ -19,7 +20,7 @@ _open: "set[BlockingClient]" = set()
 class BlockingClient(Blocking):
     """A client that is opened by `with`, or by `open` and `close`."""
 
-    __slots__ = ("_holder", "_pid")
+    __slots__ = ("_holder",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("session") is not None:
@@ -31,7 +32,6 @@ class BlockingClient(Blocking):
         del args, kwargs  # credentials
         self._target = call.make()
         self._holder: object = None
-        self._pid = os.getpid()
 
     def open(self) -> Self:
         """Open the client without a `with` block, in a notebook for example; return it.
@@ -43,7 +43,7 @@ class BlockingClient(Blocking):
         try:
             portals.lease(holder)
             portals.call(entering)
-            self._holder, self._pid = holder, os.getpid()
+            self._holder = holder
             _open.add(self)
         except BaseException:
             if entering.succeeded:  # and interrupted since
@@ -58,7 +58,7 @@ class BlockingClient(Blocking):
         Accepted changes continue at the provider, and bill. Closing twice does nothing, as does
         closing in a forked child of the process that opened it.
         """
-        if self._pid != os.getpid():
+        if self not in _open:
             return
         try:
             portals.call(Call(self._target.aclose))
@@ -93,9 +93,15 @@ class BlockingTemporary(BlockingContext):
 
 @atexit.register
 def _close_all() -> None:
-    """Close the clients that the program has left open."""
-    for client in list(_open):
-        client.close()
+    """Leave the blocks and close the clients that the program has left open.
+
+    Afterwards the interpreter stops all threads, so that nothing can be sent.
+    """
+    with ExitStack() as stack:
+        for client in list(_open):
+            stack.callback(client.close)
+        for block in list(open_blocks):
+            stack.callback(block.__exit__, SystemExit, SystemExit(), None)
 
 
 # The clients of the parent process are not closed at the exit of a forked child.

@@ -113,6 +113,21 @@ def test_an_open_client_is_closed_at_exit(emu: Emulator) -> None:
         assert process.stderr.read() == b""  # type: ignore[union-attr]
 
 
+def test_what_is_left_open_ends_with_the_program(emu: Emulator) -> None:
+    """The deployment of a block is deleted, clients are closed, and Python does not hang.
+
+    Python closes generators, and drops objects, after it has stopped all threads.
+    """
+    with worker(ENSURABLE[0], emu, "leave_open") as process:
+        name, same = said(process).split()
+        assert name == same
+        assert process.wait(20) == 0
+        (line,) = process.stderr.read().decode().splitlines()  # type: ignore[union-attr]
+        assert line.startswith("interrupted: deleting")
+        assert name in line
+    assert names(ENSURABLE[0], emu) == []
+
+
 def test_a_child_of_a_fork_opens_its_own_client(emu: Emulator) -> None:
     """The loop's thread is not in the child: the parent's client raises, a new one works."""
     with worker(ENSURABLE[0], emu, "fork") as process:

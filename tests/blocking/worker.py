@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -25,7 +26,9 @@ def main(task: str, arguments: str) -> None:
     config, body = orjson.loads(arguments)
     client = connect(*config).open()
     deployments = api(config[0], client)
-    if task != "open":
+    if task == "leave_open":
+        leave_open(client, deployments, [config, body])
+    elif task != "open":
         with_client = {
             "wait": wait,
             "temporary": temporary,
@@ -101,6 +104,35 @@ def end_a_child(client: Any, deployments: Any, given: Any) -> None:
         child.terminate()
         child.join()
         say(f"child: {child.exitcode}, {len(list(deployments.list()))} listed")
+
+
+class Service:
+    """An object that closes its client when it is dropped."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __del__(self) -> None:
+        self.client.close()
+
+
+LEFT: list[Any] = []
+"""What the program still refers to at its end."""
+
+
+def leave_open(client: Any, deployments: Any, given: Any) -> None:
+    """Leave two generators and an object to the end of the program, all in the middle of a use."""
+
+    def in_block() -> Iterator[Any]:
+        with deployments.temporary(given[1]) as found:
+            yield found
+
+    def in_client() -> Iterator[Any]:
+        with connect(*given[0]) as own:
+            yield from api(given[0][0], own).list()
+
+    LEFT.extend([in_block(), in_client(), Service(client)])
+    say(f"{next(LEFT[0]).name} {next(LEFT[1]).name}")
 
 
 if __name__ == "__main__":
