@@ -43,6 +43,25 @@ def test_the_command_sees_the_endpoint(
     assert not di_emulator.world.instances
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads open files from /proc")
+def test_the_ca_of_a_private_endpoint_is_in_a_closed_file(
+    di: Di, spec: str, tmp_path: Path
+) -> None:
+    """Windows lets no other process open a temporary file that is still open; it goes at the end."""
+    seen = tmp_path / "seen"
+    code = """if True:
+        import json, os, ssl, sys
+        name, files = os.environ["SSL_CERT_FILE"], f"/proc/{os.getppid()}/fd"
+        found = ssl.create_default_context(cafile=name).get_ca_certs()
+        held = [os.path.realpath(f"{files}/{number}") for number in os.listdir(files)]
+        json.dump([name, len(found), name in held], open(sys.argv[1], "w"))
+    """
+    result = di("run", "--spec", spec, "--private", *python(code, str(seen)))
+    assert result.code == 0, result.err
+    name, certificates, is_open = json.loads(seen.read_text())
+    assert (certificates > 0, is_open, Path(name).exists()) == (True, False, False)
+
+
 def test_an_open_endpoint_has_a_placeholder_as_key(
     di: Di, di_emulator: Emulator, tmp_path: Path
 ) -> None:

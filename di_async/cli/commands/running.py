@@ -198,10 +198,11 @@ def _environment(endpoint: "ServingEndpoint") -> Iterator[dict[str, str]]:
     certificates = endpoint.ssl_context.get_ca_certs(True) if endpoint.ssl_context else []
     with contextlib.ExitStack() as stack:
         if certificates:  # a private endpoint's own CA
-            file = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
-            file.write("".join(map(ssl.DER_cert_to_PEM_cert, certificates)))
-            file.flush()
-            own |= {"SSL_CERT_FILE": file.name, "REQUESTS_CA_BUNDLE": file.name}
+            # In a folder, and closed: on Windows no other process can open a temporary file.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="di-async-"))
+            file = Path(folder, "ca.pem")
+            file.write_text("".join(map(ssl.DER_cert_to_PEM_cert, certificates)))
+            own |= {"SSL_CERT_FILE": str(file), "REQUESTS_CA_BUNDLE": str(file)}
         yield {**os.environ, **own}
 
 
