@@ -238,6 +238,10 @@ class UnprocessableEntityError(APIError):
     """422: the request was understood and refused."""
 
 
+PACED_BY_CLIENT = "paced_by_client"
+"""The code of a `RateLimitError` for a request that the budget did not allow to be sent."""
+
+
 class RateLimitError(APIError):
     """429, or the request budget would delay the call by more than the policy's `max_delay`."""
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import anyio
 
-from di_async.core.errors import RateLimitError
+from di_async.core.errors import PACED_BY_CLIENT, RateLimitError
+from di_async.core.http_time import LONGEST_HOLD_S
 
 __all__ = ["cancellation_behind", "first_error", "for_each", "in_chunks", "with_budget"]
 
@@ -76,11 +77,17 @@ async def in_chunks(items: Sequence[S], work: Callable[[S], T]) -> list[T]:
 
 
 async def with_budget(call: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of a call that may be repeated, waiting for the request budget."""
+    """Return the result of a call that may be repeated, waiting for the request budget.
+
+    After 429 answers that took an hour, the longest window of any quota, the error is raised.
+    """
+    waited = 0.0
     while True:
         try:
             return await call()
         except RateLimitError as error:
-            if not error.retry_after:
+            if not error.retry_after or waited >= LONGEST_HOLD_S:
                 raise
+            if error.code != PACED_BY_CLIENT:
+                waited += error.retry_after
             await asyncio.sleep(error.retry_after)

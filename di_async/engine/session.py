@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from di_async.core.errors import (
+    PACED_BY_CLIENT,
     APIError,
     AuthenticationError,
     ClientClosedError,
@@ -396,6 +397,6 @@ class Session:
                 method=request.method,
                 path=request.path,
                 status=429,
-                code="paced_by_client",
+                code=PACED_BY_CLIENT,
                 retry_after=delay,
             )

@@ -14,6 +14,7 @@ from di_async import (
     ClientClosedError,
     DigitalOcean,
     NotFoundError,
+    RateLimitError,
     RequestBudget,
     ServerError,
     reap,
@@ -174,6 +175,16 @@ async def test_details_wait_for_the_budget() -> None:
     async with virtual_client(a_world(50), budget=budget) as (client, _):
         found = await scan(client, details=True)
     assert (len(found), found.errors) == (50, ())
+
+
+async def test_details_that_are_refused_for_hours() -> None:
+    """A scan ends although every read of a detail is answered 429, and reports them."""
+    async with virtual_client(a_world(3)) as (client, transport):
+        transport.world.fault("status", status=429, on=f"{LIST}/{{id}}", times=None)
+        found = await scan(client, details=True)
+        assert asyncio.get_running_loop().time() < 2.5 * 3600
+    assert len(found) == 3
+    assert {(e.what, type(e.error)) for e in found.errors} == {("details", RateLimitError)}
 
 
 async def test_instance_deleted_before_its_details() -> None:
