@@ -236,6 +236,33 @@ async def test_lost_answer_to_an_update(cloud: Cloud, committed: bool) -> None:
 
 
 @ensurable
+async def test_updates_that_are_never_answered(cloud: Cloud) -> None:
+    """Where every update is answered 502, `ensure` ends after a few minutes and not after many."""
+    world = a_world()
+    async with cloud.client(world) as client:
+        await (await cloud.api(client).create(a_body(cloud)))
+        world.fault("status", on=cloud.CHANGE, status=502, times=None)
+        began = now()
+        with pytest.raises(OutcomeUnknownError, match="not known whether"):
+            await ensure(cloud, client, a_body(cloud, replicas=2))
+        assert now() - began < 240
+
+
+async def test_a_rename_just_after_the_create() -> None:
+    """What has another name by now is left alone; its name is free for a new deployment."""
+    cloud = ENSURABLE[-1]
+    async with cloud.client(a_world(lifecycle=Lifecycle(create=5, update=5))) as client:
+        first = await ensure(cloud, client, a_body(cloud))
+        assert first.change is not None
+        await first.change
+        await (await cloud.api(client).update(first.id, name="web-old"))
+        done = await ensure(cloud, client, a_body(cloud))
+        assert (done.action, done.id == first.id) == ("created", False)
+        (old,) = await cloud.api(client).find_all("web-old")
+        assert old.id == first.id
+
+
+@ensurable
 async def test_calls_of_one_process(cloud: Cloud) -> None:
     """Many calls at once, of one client and of two, make one resource."""
     world = a_world()
