@@ -232,12 +232,13 @@ def wrong_once(networks: list[EmulatorNetwork], number: int, ahead: float) -> In
 
 @everywhere
 @pytest.mark.parametrize("wrong", range(3))
-async def test_one_response_from_a_wrong_clock_makes_no_name_expire_early(
-    cloud: Cloud, networks: list[EmulatorNetwork], wrong: int
+@pytest.mark.parametrize("ahead", [-86400, 86400])
+async def test_one_response_from_a_wrong_clock_does_not_change_the_expiry(
+    cloud: Cloud, networks: list[EmulatorNetwork], wrong: int, ahead: float
 ) -> None:
-    """Whichever response before the create has a `Date` of yesterday."""
+    """Whichever response before the create has a `Date` of yesterday, or of tomorrow."""
     async with cloud.client(a_world()) as client:
-        networks[0].intercept = wrong_once(networks, wrong, -86400)
+        networks[0].intercept = wrong_once(networks, wrong, ahead)
         block = cloud.api(client).temporary(spec_of(cloud), lifetime=5000)
         begun = networks[0].now()
         name = parse_name((await block.__aenter__()).name)

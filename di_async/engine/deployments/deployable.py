@@ -190,7 +190,12 @@ class Deployable(ClearsFrames, ABC, Generic[R]):
         return self.engine.call_window(self.request, since).earliest
 
     def latest_time(self, since: Moment) -> float:
-        """Return the latest time that it can be now, by every answer since `since`."""
+        """Return the latest time that it can be now, by every answer since `since`.
+
+        Where this machine's clock agrees with the last one, an earlier one was wrong if it differs.
+        """
+        if self.is_time_certain():
+            return self.engine.running.session.server_time(self.request)
         passed = self.engine.clock.now() - since.loop
         return self.engine.call_window(self.request, since).latest + passed
 
