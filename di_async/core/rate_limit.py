@@ -325,7 +325,7 @@ class RequestBudget:
 
     def _block(self, now: float, info: RateLimitInfo) -> None:
         wait = info.retry_after
-        if wait is not None and 0 <= wait <= LONGEST_HOLD_S:
+        if wait is not None and 0 < wait <= LONGEST_HOLD_S:
             self._blocked_until = max(self._blocked_until, now + max(wait, _SHORTEST_BLOCK_S))
             return
         if now < self._blocked_until:

@@ -492,9 +492,9 @@ def test_reset_in_the_past_is_not_a_request_every_second(reset_in: float) -> Non
     assert blocks == [30, 60, 120, 240, 300]
 
 
-@pytest.mark.parametrize("retry_after", [3601.0, 1e12, math.inf, math.nan, -5.0])
-def test_retry_after_beyond_every_window_is_not_believed(retry_after: float) -> None:
-    """A `retry-after` that no window explains pauses for a second, then for twice as long."""
+@pytest.mark.parametrize("retry_after", [3601.0, 1e12, math.inf, math.nan, -5.0, 0.0])
+def test_retry_after_of_no_use(retry_after: float) -> None:
+    """One of 0, or that no window explains, pauses for a second, then for twice as long."""
     budget, now, blocks = RequestBudget(), 0.0, []
     for _ in range(4):
         budget.learn(now, RateLimitInfo(limited=True, retry_after=retry_after))
