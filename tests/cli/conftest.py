@@ -1,5 +1,9 @@
 """Fixtures that call `di-async` in this process, against an emulator."""
 
+import os
+import signal
+from collections.abc import Iterator
+
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +17,20 @@ from tests.support import SteppingClock
 def di_emulator_options() -> Options:
     """Advance ten emulated seconds per request, so that no test depends on real time."""
     return {"time_scale": 100.0, "clock": SteppingClock(0.1).read}
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Let child processes start with SIGINT and SIGHUP enabled, even where they are ignored here.
+
+    A background job of a shell ignores the one, `nohup` the other, and children inherit that.
+    """
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    if os.name != "nt":
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

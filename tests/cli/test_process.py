@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,17 +13,7 @@ from di_async.emulator import Emulator
 from tests.cli.helpers import start
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
-
-
-@pytest.fixture(autouse=True)
-def default_sigint() -> Iterator[None]:
-    """Let child processes start with SIGINT enabled.
-
-    A shell starts a background job with SIGINT ignored, and children inherit that.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 
 @POSIX

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,24 +18,12 @@ from di_async.cli.signals import Stop, finish_write, stop_on_signals
 from di_async.emulator import Emulator
 from tests.cli.helpers import EASY, start
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals"),
+    pytest.mark.usefixtures("default_signals"),
+]
 CREATE = ("create", *EASY)
 COMMAND = f"{shlex.quote(sys.executable)} -m di_async"
-
-
-@pytest.fixture(autouse=True)
-def default_signals() -> Iterator[None]:
-    """Let child processes start with SIGINT and SIGHUP enabled, even where they are ignored here.
-
-    A background job of a shell ignores the one, `nohup` the other, and children inherit that.
-    """
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    }
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def shell(line: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -16,14 +15,7 @@ from tests.cli.clouds import SOON, ProviderCLI
 from tests.cli.helpers import Di, start
 
 PROVIDERS = ("digitalocean", "exoscale", "gcore")
-
-
-@pytest.fixture(autouse=True)
-def default_sigint() -> Iterator[None]:
-    """Let child processes start with SIGINT enabled, even where this process ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 
 @pytest.mark.half
