@@ -59,7 +59,6 @@ FUNCTIONS = [
     di_async.wait_all,
 ]
 NEEDED = inspect.Parameter.empty
-BOTH = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def test_all_has_the_promised_names() -> None:

@@ -19,8 +19,6 @@ from di_async.core.responses import (
 from di_async.core.secret import Secret
 from di_async.digitalocean.api import DigitalOceanDialect
 
-WALL = 1_760_000_000.0
-
 
 @pytest.mark.parametrize(
     ("status", "body", "value"),

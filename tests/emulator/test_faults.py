@@ -1,6 +1,5 @@
 """Faults, kind by kind."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from di_async.emulator.cloud.faults import KINDS, RESPONSE_KINDS
 
 from .helpers import BASE, ApiClient, a_spec
 
-Make = Callable[..., ApiClient]
 CREATE = f"POST {BASE}"
 GET = f"GET {BASE}/{{id}}"
 EXO, GCORE_V2 = "POST /v2/ai/deployment", "POST /cloud/v2/inference/deployments"

@@ -31,7 +31,6 @@ __all__ = ["TARGETS"]
 
 # Far above what any of them needs, so that a busy machine does not fail; an endless loop does.
 _LONGEST_S = 5.0
-_STATUSES = (200,) * 6 + (202, 204, 301, 400, 401, 403, 404, 409, 422, 429, 500)
 _LONGEST_MESSAGE = 20_000
 _DURATIONS = Path(__file__).parents[1] / "data" / "durations.json"
 _SPECS: tuple[tuple[Any, Any], ...] = (

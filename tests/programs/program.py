@@ -49,7 +49,6 @@ ACTIONS = (
 )
 """The names of steps, as often as they are drawn."""
 RESTART = "restart"
-_FAILED = {"error", "failed", "failure", "timeout"}
 _LAST_WAIT_S = 4 * 3600.0
 
 
