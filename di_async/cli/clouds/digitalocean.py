@@ -11,15 +11,12 @@ from di_async.cli.clouds.offers import Offer
 from di_async.cli.inputs import WaitTarget, WriteOptions
 from di_async.cli.output import Column, format_time
 from di_async.cli.settings import Credential, Provider, Settings, read_credentials
-from di_async.core.pricing import Placement, amount_text
+from di_async.core.pricing import Placement
 from di_async.digitalocean import (
-    Accelerator,
-    AccessToken,
     DedicatedInference,
     DedicatedInferenceSpec,
     DeploymentSpec,
     GPUModelConfig,
-    Size,
 )
 from di_async.digitalocean.dedicated_inferences import DedicatedInferences
 from di_async.digitalocean.lifecycle import is_pending
@@ -41,26 +38,6 @@ MODELS: tuple[Column[GPUModelConfig], ...] = (
     Column("gated", lambda m: "yes" if m.is_gated_model else "no"),
     Column("gpus", lambda m: ",".join(m.gpu_slugs)),
 )
-ACCELERATORS: tuple[Column[Accelerator], ...] = (
-    Column("name", lambda a: a.name),
-    Column("gpu", lambda a: a.slug),
-    Column("status", lambda a: a.status, status=True),
-    Column("id", lambda a: a.id),
-    Column("role", lambda a: a.role, wide=True),
-    Column("created", lambda a: format_time(a.created_at), wide=True),
-)
-TOKENS: tuple[Column[AccessToken], ...] = (
-    Column("name", lambda t: t.name),
-    Column("id", lambda t: t.id),
-    Column("created", lambda t: format_time(t.created_at), wide=True),
-    Column("managed", lambda t: "yes" if t.is_managed else "no", wide=True),
-)
-SIZES: tuple[Column[Size], ...] = (
-    Column("gpu", lambda s: s.gpu_slug),
-    Column("per hour", lambda s: s.price_per_hour and amount_text(s.price_per_hour), right=True),
-    Column("currency", lambda s: s.currency),
-    Column("regions", lambda s: ",".join(s.regions)),
-)
 # Options of `create` that describe one deployment, instead of a spec file.
 _DEPLOYMENT_OPTIONS = frozenset({"model", "gpu", "scale"})
 
@@ -74,9 +51,6 @@ class DigitalOceanCloud(Cloud[DigitalOcean, DedicatedInference]):
     noun = "instances"
     document_key = "dedicated_inference"
     columns = INSTANCES
-    accelerator_columns = ACCELERATORS
-    token_columns = TOKENS
-    size_columns = SIZES
     credentials = (
         Credential("DigitalOcean token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")),
     )

@@ -9,16 +9,32 @@ import typer
 
 from di_async.cli.files import new_file
 from di_async.cli.options import Ref
-from di_async.cli.output import format_time
+from di_async.cli.output import Column, format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.typer_commands import command
+from di_async.core.pricing import amount_text
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
-    from di_async.digitalocean import Size
+    from di_async.digitalocean import Accelerator, Size
 
 __all__ = ["register"]
+
+_ACCELERATORS: "tuple[Column[Accelerator], ...]" = (
+    Column("name", lambda a: a.name),
+    Column("gpu", lambda a: a.slug),
+    Column("status", lambda a: a.status, status=True),
+    Column("id", lambda a: a.id),
+    Column("role", lambda a: a.role, wide=True),
+    Column("created", lambda a: format_time(a.created_at), wide=True),
+)
+_SIZES: "tuple[Column[Size], ...]" = (
+    Column("gpu", lambda s: s.gpu_slug),
+    Column("per hour", lambda s: s.price_per_hour and amount_text(s.price_per_hour), right=True),
+    Column("currency", lambda s: s.currency),
+    Column("regions", lambda s: ",".join(s.regions)),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -92,7 +108,7 @@ async def accelerators(
         id = await cloud.resolve_id(ref)
         found = [one async for one in cloud.api.list_accelerators(id, slug=gpu)]
     of_size = f" of size {gpu}" if gpu else ""
-    cli.rows(found, cloud.accelerator_columns, none=f"no accelerators{of_size}")
+    cli.rows(found, _ACCELERATORS, none=f"no accelerators{of_size}")
 
 
 async def ca(
@@ -123,7 +139,7 @@ async def sizes(cli: Cli) -> None:
     async with digitalocean_for(cli, "sizes") as cloud:
         found = await cloud.api.sizes()
     if cli.out.is_table:
-        cli.out.rows(_merge_regions(found.sizes), cloud.size_columns)
+        cli.out.rows(_merge_regions(found.sizes), _SIZES)
         cli.message(f"enabled regions: {', '.join(found.enabled_regions)}")
     else:
         cli.out.document(found)

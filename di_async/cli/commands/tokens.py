@@ -1,18 +1,29 @@
 """`di-async tokens`: the access tokens of an instance's endpoint (DigitalOcean)."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from di_async.cli.commands.report import finish_and_report, report_stored, token_document
 from di_async.cli.files import new_file, write_token
 from di_async.cli.options import Ref, TokenOut
+from di_async.cli.output import Column, format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.typer_commands import command, new_group
 
+if TYPE_CHECKING:
+    from di_async.digitalocean import AccessToken
+
 __all__ = ["register"]
+
+_TOKENS: "tuple[Column[AccessToken], ...]" = (
+    Column("name", lambda t: t.name),
+    Column("id", lambda t: t.id),
+    Column("created", lambda t: format_time(t.created_at), wide=True),
+    Column("managed", lambda t: "yes" if t.is_managed else "no", wide=True),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +39,7 @@ async def list_tokens(cli: Cli, ref: Ref) -> None:
     """List the tokens of an instance, without their values."""
     async with digitalocean_for(cli, "tokens") as cloud:
         found = [token async for token in cloud.api.list_tokens(await cloud.resolve_id(ref))]
-    cli.rows(found, cloud.token_columns, none="no tokens")
+    cli.rows(found, _TOKENS, none="no tokens")
 
 
 async def create(
