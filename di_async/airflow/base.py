@@ -117,7 +117,7 @@ class DedicatedInferenceOperator(BaseOperator):
 
     # -- running ------------------------------------------------------------------------------
 
-    def run_async(
+    def _run_async(
         self,
         work: Callable[[Client, DeployableApi[Any]], Awaitable[T]],
         attempts: Attempts | None = None,
@@ -161,10 +161,10 @@ class DedicatedInferenceOperator(BaseOperator):
         if failed is not None:
             if attempts is not None and isinstance(failed, self.starts_over_after):
                 attempts.mark_failed()
-            self.fail(failure(failed))
+            self._fail(failure(failed))
         raise AirflowException(_ENDED)
 
-    async def answered(self, call: Coroutine[Any, Any, A]) -> A:
+    async def _await_answer(self, call: Coroutine[Any, Any, A]) -> A:
         """Return the answer to a create, in a task of its own.
 
         A kill does not cut it off at once: the answer holds the id.
@@ -177,7 +177,7 @@ class DedicatedInferenceOperator(BaseOperator):
         self._made[str(answer.id)] = None
         return answer
 
-    def will_create(self, attempts: Attempts, name: str, *, own_name: bool) -> None:
+    def _will_create(self, attempts: Attempts, name: str, *, own_name: bool) -> None:
         """Remember a create, so that `on_kill="delete"` deletes what it makes.
 
         Args:
@@ -187,7 +187,7 @@ class DedicatedInferenceOperator(BaseOperator):
         """
         self._creates[name] = Create(attempts, own_name)
 
-    def was_created(self, name: str) -> None:
+    def _was_created(self, name: str) -> None:
         """Forget the name of a create, whose answer shows the id."""
         self._creates.pop(name, None)
 
@@ -201,7 +201,7 @@ class DedicatedInferenceOperator(BaseOperator):
             self.log.warning("%s; %s", _ENDED, self._clean_up())
             return
         loop, task = self._running
-        with suppress(RuntimeError):  # the loop is closed already; `run_async` cleans up
+        with suppress(RuntimeError):  # the loop is closed already; `_run_async` cleans up
             loop.call_soon_threadsafe(task.cancel)
 
     async def _finish_creates(self) -> None:
@@ -236,7 +236,7 @@ class DedicatedInferenceOperator(BaseOperator):
             self.log.error("%s", line)
         return str(done)
 
-    def fail(self, event: Mapping[str, Any]) -> NoReturn:
+    def _fail(self, event: Mapping[str, Any]) -> NoReturn:
         """Log the steps that led to a failure, and raise it."""
         for line in event.get("story", ())[1:]:
             self.log.error("%s", line)
@@ -244,14 +244,14 @@ class DedicatedInferenceOperator(BaseOperator):
 
     # -- waiting ------------------------------------------------------------------------------
 
-    def left(self) -> Timeout:
+    def _wait_seconds(self) -> Timeout:
         """Return the seconds that a wait may take."""
         timeout = self.wait_timeout
         if timeout is None:
             return DEFAULT
         return timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
 
-    def defer_until(self, trigger: Any, deadline: float, **kept: Any) -> NoReturn:
+    def _defer_until(self, trigger: Any, deadline: float, **kept: Any) -> NoReturn:
         """Defer; Airflow's own timeout comes after the trigger's, so that its report is kept.
 
         `kept` is passed to `execute_complete`.
@@ -260,19 +260,19 @@ class DedicatedInferenceOperator(BaseOperator):
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kept, timeout=backstop)
         raise AssertionError("defer raises")
 
-    def deadline(self) -> float:
+    def _deadline(self) -> float:
         """Return the epoch second at which a wait that begins now ends.
 
         It is absolute in any case: a trigger that is started again must not start over.
         """
-        left = self.left()
+        left = self._wait_seconds()
         if not isinstance(left, float):
             left = DEFAULT_TIMEOUTS[DedicatedInferenceHook(self.conn_id).settings().provider]
         return epoch_now() + left
 
-    def defer_for(self, resume_token: str, **more: Any) -> NoReturn:
+    def _defer_for(self, resume_token: str, **more: Any) -> NoReturn:
         """Wait in a triggerer for the change of a resume token."""
-        deadline = self.deadline()
+        deadline = self._deadline()
         trigger = SettledTrigger(
             self.conn_id,
             resume_token,
@@ -282,12 +282,12 @@ class DedicatedInferenceOperator(BaseOperator):
             push=self.do_xcom_push,
             **more,
         )
-        self.defer_until(trigger, deadline)
+        self._defer_until(trigger, deadline)
 
-    async def wait_here(self, client: Client, change: Change[Any]) -> Change[Any]:
+    async def _wait_here(self, client: Client, change: Change[Any]) -> Change[Any]:
         """Wait in this worker, log what the wait says, and return the change that settled."""
         self._made[change.id] = None
-        return await follow(client, change, self.left(), self.log)
+        return await follow(client, change, self._wait_seconds(), self.log)
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
         """Return what XCom carries, or raise the failure that the trigger reports.
@@ -298,19 +298,19 @@ class DedicatedInferenceOperator(BaseOperator):
         if event["status"] != "success":
             if event["error"] in {one.__name__ for one in self.starts_over_after}:
                 attempts_of(context, self.log).mark_failed()
-            self.fail(event)
-        return self.passed_on(context, event["deployment"])
+            self._fail(event)
+        return self._push(context, event["deployment"])
 
-    def passed_on(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
+    def _push(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
         """Push each part of what is known about a deployment to XCom, and return it."""
         ti = context["ti"]
         for key in PASSED_ON:
             ti.xcom_push(key=key, value=deployment.get(key))
         return dict(deployment)
 
-    def push_accepted(
+    def _push_accepted(
         self, context: Any, client: Client, change: Change[Any], name: str | None = None
     ) -> dict[str, Any]:
         """Push what is known as soon as a write is accepted: a failure must not lose the id."""
         self._made[change.id] = None
-        return self.passed_on(context, describe(client, change, name))
+        return self._push(context, describe(client, change, name))

@@ -74,18 +74,18 @@ class BatchCreateOperator(DedicatedInferenceOperator):
             context["ti"].xcom_push(key="ids", value=[change.id for change in changes])
             if self.deferrable or not changes:
                 return {"tokens": tokens, "failures": failed, "deployments": []}
-            settled, ended = await follow_all(client, changes, self.left(), self.log)
+            settled, ended = await follow_all(client, changes, self._wait_seconds(), self.log)
             self._mark_failed(context, ended)
             return {"tokens": [], "failures": [*failed, *ended], "deployments": settled}
 
-        found = self.run_async(begin)
+        found = self._run_async(begin)
         if found["tokens"]:
-            deadline = self.deadline()
+            deadline = self._deadline()
             trigger = AllSettledTrigger(self.conn_id, found["tokens"], deadline, on_kill=self.kill)
             for one in found["failures"]:
                 self._log_failure(one)
             context["ti"].xcom_push(key="refused", value=len(found["failures"]))
-            self.defer_until(trigger, deadline)
+            self._defer_until(trigger, deadline)
         return self._result(context, found["deployments"], found["failures"])
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
@@ -106,13 +106,13 @@ class BatchCreateOperator(DedicatedInferenceOperator):
         async def one(spec: dict[str, Any]) -> Change[Any]:
             async with slots:
                 create = self._attempts(context, spec).create
-                return await self.answered(
+                return await self._await_answer(
                     create(client, api, spec, name_timeout=self.name_timeout, **self.create_options)
                 )
 
         for given, spec in zip(self.specs, specs, strict=True):
             attempts = self._attempts(context, spec)
-            self.will_create(attempts, str(spec["name"]), own_name=not given.get("name"))
+            self._will_create(attempts, str(spec["name"]), own_name=not given.get("name"))
         results = await asyncio.gather(*map(one, specs), return_exceptions=True)
         changes: list[Change[Any]] = []
         failed: list[dict[str, Any]] = []
@@ -166,7 +166,7 @@ class BatchCreateOperator(DedicatedInferenceOperator):
         count = len(failures) + refused
         if count and (self.on_failure == "fail" or not deployments):
             message = f"{count} of {count + len(deployments)} failed; each is in the log"
-            self.fail({"error": "BatchFailed", "message": message, "story": ()})
+            self._fail({"error": "BatchFailed", "message": message, "story": ()})
         by_id = {one["id"]: dict(one) for one in deployments}
         ids = _pushed(context, "ids")
         return [by_id[id] for id in ids or by_id if id in by_id]

@@ -107,8 +107,8 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
             spec = named_spec(self.spec, context)
             self._check_token_variable(api)
-            self.will_create(attempts, str(spec["name"]), own_name=not self.spec.get("name"))
-            change = await self.answered(
+            self._will_create(attempts, str(spec["name"]), own_name=not self.spec.get("name"))
+            change = await self._await_answer(
                 attempts.create(
                     client,
                     api,
@@ -118,22 +118,22 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
                     **self.create_options,
                 )
             )
-            accepted = self.push_accepted(context, client, change, str(spec["name"]))
+            accepted = self._push_accepted(context, client, change, str(spec["name"]))
             await self._write_key_at_once(attempts, api, change)
             if not self.wait or self.deferrable:
                 return accepted
-            change = await self.wait_here(client, change)
+            change = await self._wait_here(client, change)
             await self._mint_token(attempts, api, change.id)
-            return self.passed_on(context, describe(client, change))
+            return self._push(context, describe(client, change))
 
-        found = self.run_async(begin, attempts if self.wait else None)
+        found = self._run_async(begin, attempts if self.wait else None)
         if self.wait and self.deferrable:
-            self.defer_for(found["resume_token"])
+            self._defer_for(found["resume_token"])
         return found
 
-    def passed_on(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
+    def _push(self, context: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
         """Push to XCom; after a deferred wait, write the key that is not written yet."""
-        found = super().passed_on(context, deployment)
+        found = super()._push(context, deployment)
         if self.token_variable and self._running is None:
             attempts = attempts_of(context, self.log)
 
@@ -141,7 +141,7 @@ class CreateDeploymentOperator(DedicatedInferenceOperator):
                 self._made[found["id"]] = None
                 await self._mint_token(attempts, api, found["id"])
 
-            self.run_async(mint)
+            self._run_async(mint)
         return found
 
     async def _mint_token(self, attempts: Attempts, api: DeployableApi[Any], id: str) -> None:
@@ -229,21 +229,21 @@ class EnsureDeploymentOperator(DedicatedInferenceOperator):
             name = str(self.spec["name"])
             record = Record(state="sending", name=name, first_attempt_at=utc_now().isoformat())
             tries = Attempts(load=lambda: record, save=lambda _: None, clear=lambda: None)
-            self.will_create(tries, name, own_name=False)
-            done = await self.answered(any_api.ensure(dict(self.spec), **self.ensure_options))
-            self.was_created(name)
+            self._will_create(tries, name, own_name=False)
+            done = await self._await_answer(any_api.ensure(dict(self.spec), **self.ensure_options))
+            self._was_created(name)
             self.log.info("%s: %s %s", done.action, done.id, "; ".join(done.diff))
             for id in done.duplicates:
                 self.log.warning("another of that name exists, and bills: %s", id)
-            accepted = self.push_accepted(context, client, done.change, name)
+            accepted = self._push_accepted(context, client, done.change, name)
             if self.deferrable:
                 return accepted
-            change = await self.wait_here(client, done.change)
-            return self.passed_on(context, describe(client, change))
+            change = await self._wait_here(client, done.change)
+            return self._push(context, describe(client, change))
 
-        found = self.run_async(begin)
+        found = self._run_async(begin)
         if self.deferrable:
-            self.defer_for(found["resume_token"])
+            self._defer_for(found["resume_token"])
         return found
 
 
@@ -274,13 +274,13 @@ class WaitUntilAnsweringOperator(DedicatedInferenceOperator):
             change = api.begin_wait(self.id)
             if self.deferrable:
                 return describe(client, change)
-            change = await self.wait_here(client, change)
-            await until_answering(change, self.left(), self.token_variable, self.log)
-            return self.passed_on(context, describe(client, change))
+            change = await self._wait_here(client, change)
+            await until_answering(change, self._wait_seconds(), self.token_variable, self.log)
+            return self._push(context, describe(client, change))
 
-        found = self.run_async(begin)
+        found = self._run_async(begin)
         if self.deferrable:
-            self.defer_for(
+            self._defer_for(
                 found["resume_token"], answering=True, token_variable=self.token_variable
             )
         return found

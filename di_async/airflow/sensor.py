@@ -60,7 +60,7 @@ class DeploymentSensor(DedicatedInferenceOperator):
         self.token_variable = token_variable
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
-            left, longest = self.left(), max(DEFAULT_TIMEOUTS.values())
+            left, longest = self._wait_seconds(), max(DEFAULT_TIMEOUTS.values())
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=_TRIGGER,
                 trigger_kwargs=self._trigger_arguments(deadline=None, end_task=True),
@@ -72,17 +72,17 @@ class DeploymentSensor(DedicatedInferenceOperator):
     def execute(self, context: Any) -> Any:
         """Wait or defer."""
         if self.deferrable:
-            deadline = self.deadline()
+            deadline = self._deadline()
             arguments = self._trigger_arguments(deadline=deadline, end_task=self.end_from_trigger)
-            self.defer_until(SettledTrigger(**arguments), deadline)
+            self._defer_until(SettledTrigger(**arguments), deadline)
 
         async def wait(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            change = await self.wait_here(client, self._change(client, api))
+            change = await self._wait_here(client, self._change(client, api))
             if self.answering:
-                await until_answering(change, self.left(), self.token_variable, self.log)
-            return self.passed_on(context, describe(client, change))
+                await until_answering(change, self._wait_seconds(), self.token_variable, self.log)
+            return self._push(context, describe(client, change))
 
-        return self.run_async(wait)
+        return self._run_async(wait)
 
     def _trigger_arguments(self, *, deadline: float | None, end_task: bool) -> dict[str, Any]:
         return {

@@ -29,11 +29,11 @@ class _WriteOperator(DedicatedInferenceOperator):
         self.id = id
         self.ready_timeout = ready_timeout
 
-    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+    async def _send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send the write."""
         raise NotImplementedError
 
-    def arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Return what the write sends."""
         raise NotImplementedError
 
@@ -42,18 +42,18 @@ class _WriteOperator(DedicatedInferenceOperator):
         attempts = attempts_of(context, self.log)
 
         async def begin(client: Client, api: DeployableApi[Any]) -> dict[str, Any]:
-            written = digest(type(self).__name__, {"id": self.id, **self.arguments()}, self.zone)
-            change = await attempts.write(client, lambda: self.send(api), written=written)
-            accepted = self.push_accepted(context, client, change)
+            written = digest(type(self).__name__, {"id": self.id, **self._arguments()}, self.zone)
+            change = await attempts.write(client, lambda: self._send(api), written=written)
+            accepted = self._push_accepted(context, client, change)
             if self.deferrable:
                 return accepted
-            change = await self.wait_here(client, change)
+            change = await self._wait_here(client, change)
             attempts.clear()  # so that a clearing of the task sends it again
-            return self.passed_on(context, describe(client, change))
+            return self._push(context, describe(client, change))
 
-        found = self.run_async(begin, attempts)
+        found = self._run_async(begin, attempts)
         if self.deferrable:
-            self.defer_for(found["resume_token"])
+            self._defer_for(found["resume_token"])
         return found
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
@@ -81,11 +81,11 @@ class UpdateDeploymentOperator(_WriteOperator):
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.fields = fields
 
-    def arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Return the fields."""
         return {"fields": self.fields}
 
-    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+    async def _send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send the update."""
         any_api: Any = api
         by_name = hasattr(api, "reveal_api_key")  # Exoscale takes its fields by name
@@ -116,11 +116,11 @@ class ScaleDeploymentOperator(_WriteOperator):
         super().__init__(id=id, ready_timeout=ready_timeout, **options)
         self.replicas = replicas
 
-    def arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Return the number of replicas."""
         return {"replicas": int(self.replicas)}
 
-    async def send(self, api: DeployableApi[Any]) -> Change[Any]:
+    async def _send(self, api: DeployableApi[Any]) -> Change[Any]:
         """Send it."""
         any_api: Any = api
         if not hasattr(api, "scale"):
@@ -184,15 +184,15 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
             self.log.info("the delete of %s is accepted", ", ".join(accepted) or "nothing")
             waiting = [change for change in changes if change.outcome is None]
             if not self.deferrable:
-                _, late = await follow_all(client, waiting, self.left(), self.log)
+                _, late = await follow_all(client, waiting, self._wait_seconds(), self.log)
                 failures += late
             tokens = [change.resume_token for change in waiting]
             return {"ids": list(ids), "failures": failures, "tokens": tokens}
 
-        found = self.run_async(begin)
+        found = self._run_async(begin)
         ids, failures = found["ids"], found["failures"]
         if self.deferrable and found["tokens"]:
-            deadline = self.deadline()
+            deadline = self._deadline()
             trigger = AllSettledTrigger(
                 self.conn_id,
                 found["tokens"],
@@ -201,7 +201,7 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
                 push=self.do_xcom_push,
                 returned=ids,
             )
-            self.defer_until(trigger, deadline, ids=ids, failures=failures)
+            self._defer_until(trigger, deadline, ids=ids, failures=failures)
         return self._result(ids, failures)
 
     def execute_complete(
@@ -246,5 +246,5 @@ class DeleteDeploymentOperator(DedicatedInferenceOperator):
             lines = [f"{one['id']}: {one['error']}: {one['message']}" for one in failures]
             message = f"{len(failures)} of {len(ids)} are not proven deleted: {'; '.join(lines)}"
             story = [message, *(line for one in failures for line in one["story"])]
-            self.fail({"error": "DeleteFailed", "message": message, "story": story})
+            self._fail({"error": "DeleteFailed", "message": message, "story": story})
         return list(ids)

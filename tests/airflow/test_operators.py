@@ -481,7 +481,7 @@ def test_task_that_is_killed_deletes_by_choice(
     """`on_kill="delete"` deletes what the worker waits for, `leave` leaves it."""
     for choice, exists in (("delete", False), ("leave", True)):
         operator = create(deferrable=False, on_kill=choice)
-        wait = operator.wait_here
+        wait = operator._wait_here  # noqa: SLF001
 
         async def killed(
             client: Any, change: Any, operator: Any = operator, wait: Any = wait
@@ -489,7 +489,7 @@ def test_task_that_is_killed_deletes_by_choice(
             operator.on_kill()
             return await wait(client, change)
 
-        monkeypatch.setattr(operator, "wait_here", killed)
+        monkeypatch.setattr(operator, "_wait_here", killed)
         context = context_of(operator)
         with pytest.raises(AirflowException, match="ended by a user"):
             run(operator, context)
@@ -576,7 +576,7 @@ def test_kill_of_an_ensure(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) 
         operator = EnsureDeploymentOperator(
             task_id="e", conn_id="do", spec=wanted, on_kill="delete"
         )
-        send = operator.answered
+        send = operator._await_answer  # noqa: SLF001
 
         async def killed(call: Any, operator: Any = operator, send: Any = send) -> Any:
             async def unanswered() -> Any:
@@ -586,7 +586,7 @@ def test_kill_of_an_ensure(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) 
 
             return await send(unanswered())
 
-        monkeypatch.setattr(operator, "answered", killed)
+        monkeypatch.setattr(operator, "_await_answer", killed)
         message = "the delete of .* is accepted" if gone else "it had made nothing"
         with pytest.raises(AirflowException, match=message):
             run(operator, context_of(operator))
@@ -600,7 +600,7 @@ def test_execution_timeout(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) 
     async def late(*_: Any) -> Any:
         raise AirflowTaskTimeout
 
-    monkeypatch.setattr(operator, "wait_here", late)
+    monkeypatch.setattr(operator, "_wait_here", late)
     context = context_of(operator)
     with pytest.raises(AirflowTaskTimeout):
         run(operator, context)
@@ -619,7 +619,7 @@ def test_clean_up_that_fails(emulator: Emulator, monkeypatch: pytest.MonkeyPatch
         operator.on_kill()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(operator, "wait_here", killed)
+    monkeypatch.setattr(operator, "_wait_here", killed)
     context = context_of(operator)
     path = "DELETE /v2/dedicated-inferences/{id}"
     emulator.world.fault("status", on=path, status=403, times=1)
