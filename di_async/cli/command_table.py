@@ -94,8 +94,7 @@ class CommandTable(Mapping[str, Any]):
 @cache
 def _commands(module: str) -> Mapping[str, Any]:
     """Return the commands of a module by name."""
-    app = typer.Typer(rich_markup_mode=None)
-    import_module(f"di_async.cli.commands.{module}").register(app)
+    app = import_module(f"di_async.cli.commands.{module}").app
     return typer.main.get_group(app).commands
 
 

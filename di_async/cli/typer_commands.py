@@ -19,7 +19,7 @@ from di_async.cli.numbers import find_number_faults
 from di_async.cli.options import read_shared_options
 from di_async.core.printable import printable
 
-__all__ = ["EXIT_CODES", "CommandGroup", "command", "new_group", "with_shared_options"]
+__all__ = ["EXIT_CODES", "CommandGroup", "command", "new_app", "new_group", "with_shared_options"]
 
 EXIT_CODES = (
     "Exit codes: 0 success, 1 failure, 2 usage error or price limit (nothing was changed), "
@@ -220,6 +220,11 @@ def _write_parameters(ctx: Any, formatter: Any, parameters: Iterable[Any]) -> No
                 formatter.write_dl(records)
 
 
+def new_app() -> typer.Typer:
+    """Return an empty app for the commands of a module. Their help is plain text."""
+    return typer.Typer(rich_markup_mode=None)
+
+
 def new_group(
     name: str, help: str, epilog: str | None = None, cls: type[CommandGroup] = CommandGroup
 ) -> typer.Typer:
@@ -242,14 +247,14 @@ def command(
     *,
     before: Callable[..., None] | None = None,
     ends_with_command: bool = False,
-) -> Callable[[Work], None]:
+) -> Callable[[Work], Work]:
     """Register a coroutine function, whose first parameter is a `Cli`, as a command of `app`.
 
     `before` is called first, outside the event loop, with the options that it has parameters for.
     `ends_with_command`: what follows the first argument belongs to another command.
     """
 
-    def register(work: Work) -> None:
+    def register(work: Work) -> Work:
         own = list(inspect.signature(work).parameters.values())[1:]
 
         def run(**values: Any) -> None:
@@ -271,6 +276,7 @@ def command(
         app.command(name or work.__name__, cls=_Command, epilog=epilog, context_settings=context)(
             callback
         )
+        return work
 
     return register
 

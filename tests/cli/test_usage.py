@@ -138,11 +138,9 @@ def test_command_table_is_what_the_modules_register() -> None:
     entries = [entry for section in SECTIONS.values() for entry in section]
     registered = {}
     for _, module, _ in iter_modules(commands.__path__):
-        own = typer.Typer()
-        register = getattr(import_module(f"{commands.__name__}.{module}"), "register", None)
-        if register is None:  # shared by several of them
+        own = getattr(import_module(f"{commands.__name__}.{module}"), "app", None)
+        if own is None:  # shared by several of them
             continue
-        register(own)
         for name, command in typer.main.get_group(own).commands.items():
             registered[name] = (module, command.get_short_help_str(200))
     assert {entry.name: (entry.module, entry.summary) for entry in entries} == registered

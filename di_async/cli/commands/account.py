@@ -15,10 +15,10 @@ from di_async.cli.output import Column, format_time
 from di_async.cli.providers import cloud_for
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import Provider
-from di_async.cli.typer_commands import command, new_group
+from di_async.cli.typer_commands import command, new_app, new_group
 from di_async.core.text_input import stripped
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 
 class TaskState(StrEnum):
@@ -60,28 +60,17 @@ _QUOTAS: tuple[Column[Any], ...] = (
 )
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the secret.")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    secrets = new_group("secrets", "Manage AWS credentials stored at Gcore, for SQS triggers.")
-    command(secrets, "list")(list_secrets)
-    command(secrets, "create")(create_secret)
-    command(secrets, "get")(get_secret)
-    command(secrets, "replace")(replace_secret)
-    command(secrets, "delete", before=_confirm)(delete_secret)
-    app.add_typer(secrets)
-    tasks = new_group("tasks", "Show the tasks that Gcore's writes start.")
-    command(tasks, "list")(list_tasks)
-    command(tasks, "get")(get_task)
-    command(tasks)(acknowledge)
-    app.add_typer(tasks)
-    command(app)(flavors)
-    command(app)(quota)
+app = new_app()
+secrets = new_group("secrets", "Manage AWS credentials stored at Gcore, for SQS triggers.")
+app.add_typer(secrets)
+tasks = new_group("tasks", "Show the tasks that Gcore's writes start.")
+app.add_typer(tasks)
 
 
 # -- secrets ------------------------------------------------------------------------------------
 
 
+@command(secrets, "list")
 async def list_secrets(cli: Cli) -> None:
     """List the secrets, without the keys in them."""
     async with cloud_for(cli, "secrets") as cloud:
@@ -89,12 +78,7 @@ async def list_secrets(cli: Cli) -> None:
     cli.rows(found, _SECRETS, none="no secrets")
 
 
-async def get_secret(cli: Cli, name: _Name) -> None:
-    """Show a secret, without the key in it."""
-    async with cloud_for(cli, "secrets") as cloud:
-        cli.out.record(await cloud.client.secrets.get(name), _SECRETS)
-
-
+@command(secrets, "create")
 async def create_secret(cli: Cli, name: _Name) -> None:
     """Store the AWS credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
@@ -105,6 +89,14 @@ async def create_secret(cli: Cli, name: _Name) -> None:
         cli.out.record(made, _SECRETS)
 
 
+@command(secrets, "get")
+async def get_secret(cli: Cli, name: _Name) -> None:
+    """Show a secret, without the key in it."""
+    async with cloud_for(cli, "secrets") as cloud:
+        cli.out.record(await cloud.client.secrets.get(name), _SECRETS)
+
+
+@command(secrets, "replace")
 async def replace_secret(cli: Cli, name: _Name) -> None:
     """Replace a secret with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
     async with cloud_for(cli, "secrets") as cloud:
@@ -116,6 +108,7 @@ def _confirm(name: str, *, force: bool) -> None:
     confirm_delete(f"the secret {name}", force=force)
 
 
+@command(secrets, "delete", before=_confirm)
 async def delete_secret(cli: Cli, name: _Name, force: Force = False) -> None:
     """Delete a secret permanently."""
     async with cloud_for(cli, "secrets") as cloud:
@@ -140,6 +133,7 @@ def _aws_credentials() -> dict[str, Any]:
 # -- tasks --------------------------------------------------------------------------------------
 
 
+@command(tasks, "list")
 async def list_tasks(
     cli: Cli,
     state: Annotated[
@@ -159,6 +153,7 @@ async def list_tasks(
     cli.rows(found, _TASKS, none="no tasks")
 
 
+@command(tasks, "get")
 async def get_task(
     cli: Cli, id: Annotated[str, typer.Argument(metavar="ID", help="ID of the task.")]
 ) -> None:
@@ -168,6 +163,7 @@ async def get_task(
     cli.out.record(found, _TASKS)
 
 
+@command(tasks)
 async def acknowledge(
     cli: Cli,
     id: Annotated[
@@ -188,6 +184,7 @@ async def acknowledge(
 # -- flavors, quota -----------------------------------------------------------------------------
 
 
+@command(app)
 async def flavors(cli: Cli) -> None:
     """List the flavors of Gcore. `hardware` shows their prices, and where there is room."""
     async with cloud_for(cli, "flavors") as cloud:
@@ -195,6 +192,7 @@ async def flavors(cli: Cli) -> None:
     cli.out.rows(found, _FLAVORS)
 
 
+@command(app)
 async def quota(
     cli: Cli,
     spec: SpecFile = None,

@@ -27,7 +27,7 @@ from di_async.cli.prices import PriceLimit
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
 from di_async.cli.settings import Provider, option_names
 from di_async.cli.signals import finish_write
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 
 if TYPE_CHECKING:
     from di_async import Change
@@ -36,14 +36,12 @@ if TYPE_CHECKING:
     from di_async.fleet.applying import FleetRun
     from di_async.fleet.fleet_file import Fleet
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app, "apply")(apply_fleet)
-
-
+@command(app, "apply")
 async def apply_fleet(
     cli: Cli,
     file: Annotated[

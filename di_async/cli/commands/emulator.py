@@ -14,12 +14,12 @@ import typer
 from di_async import InvalidInputError
 from di_async.cli.run import Cli
 from di_async.cli.settings import option_names
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 
 if TYPE_CHECKING:
     from di_async.emulator import Emulator
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 
 class Dialect(StrEnum):
@@ -37,13 +37,10 @@ _Dialect = Annotated[
     ),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    command(app)(demo)
-    command(app)(emulate)
+app = new_app()
 
 
+@command(app)
 async def demo(
     cli: Cli,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the durations.")] = 7,
@@ -74,6 +71,7 @@ async def demo(
     await run_demo(cli, seed=seed, dialect=dialect.value, speed=speed, fleet=fleet)
 
 
+@command(app)
 async def emulate(
     cli: Cli,
     port: Annotated[

@@ -19,19 +19,17 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 
 if TYPE_CHECKING:
     from di_async import Ensured
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app)(ensure)
-
-
+@command(app)
 async def ensure(
     cli: Cli,
     spec: SpecFile = None,

@@ -14,12 +14,12 @@ from di_async.cli.providers import cloud_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
-from di_async.cli.typer_commands import command, new_group
+from di_async.cli.typer_commands import command, new_app, new_group
 
 if TYPE_CHECKING:
     from di_async.cli.clouds.base import Cloud
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _GCORE_COLUMNS: tuple[Column[Any], ...] = (
     Column("name", lambda key: key.name),
@@ -36,17 +36,12 @@ _EXOSCALE_COLUMNS: tuple[Column[Any], ...] = (
 )
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="Name of the key; Exoscale: or its ID.")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group `keys`."""
-    group = new_group("keys", "Manage API keys of endpoints (Gcore, Exoscale).")
-    command(group, "list")(list_keys)
-    command(group)(create)
-    command(group)(get)
-    command(group, before=_confirm)(delete)
-    app.add_typer(group)
+app = new_app()
+group = new_group("keys", "Manage API keys of endpoints (Gcore, Exoscale).")
+app.add_typer(group)
 
 
+@command(group, "list")
 async def list_keys(cli: Cli) -> None:
     """List the API keys, without their values."""
     async with cloud_for(cli, "keys") as cloud:
@@ -54,6 +49,7 @@ async def list_keys(cli: Cli) -> None:
     cli.rows(found, _columns(cloud), none="no API keys")
 
 
+@command(group)
 async def create(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new key.")],
@@ -104,6 +100,7 @@ async def create(
             report_stored(cli, "key", token_out, failure)
 
 
+@command(group)
 async def get(cli: Cli, key: _Key) -> None:
     """Show an API key, without its value."""
     async with cloud_for(cli, "keys") as cloud:
@@ -115,6 +112,7 @@ def _confirm(key: str, *, force: bool) -> None:
     confirm_delete(f"the API key {key}", force=force)
 
 
+@command(group, before=_confirm)
 async def delete(cli: Cli, key: _Key, force: Force = False, timeout: Timeout = None) -> None:
     """Delete an API key permanently. Requests with it are refused from then on."""
     async with cloud_for(cli, "keys") as cloud:

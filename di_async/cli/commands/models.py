@@ -15,14 +15,14 @@ from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
-from di_async.cli.typer_commands import command, new_group
+from di_async.cli.typer_commands import command, new_app, new_group
 
 if TYPE_CHECKING:
     from di_async import Change
     from di_async.cli.clouds.base import Cloud
     from di_async.cli.clouds.digitalocean import DigitalOceanCloud
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _CATALOG: tuple[Column[Any], ...] = (
     Column("model", lambda model: model.model_id),
@@ -42,18 +42,9 @@ _CUSTOM: tuple[Column[Any], ...] = (
 )
 _Model = Annotated[str, typer.Argument(metavar="MODEL", help="ID or name of the custom model.")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    command(app, before=_confirm)(models)
-    command(app)(catalog)
-    group = new_group("custom-models", "Manage models imported by the team (DigitalOcean).")
-    command(group, "import")(import_model)
-    command(group, "list")(list_custom)
-    command(group, "get")(get_custom)
-    command(group, "wait")(wait_custom)
-    command(group, "delete", before=_confirm_custom)(delete_custom)
-    app.add_typer(group)
+app = new_app()
+group = new_group("custom-models", "Manage models imported by the team (DigitalOcean).")
+app.add_typer(group)
 
 
 def _source(model: Any) -> str | None:
@@ -86,6 +77,7 @@ def _confirm(action: ModelAction | None, name: str | None, *, force: bool) -> No
         confirm_delete(f"the model {name}", force=force)
 
 
+@command(app, before=_confirm)
 async def models(
     cli: Cli,
     action: Annotated[
@@ -155,6 +147,7 @@ async def _manage(
     cli.out.one(model, [(key, getattr(model, key)) for key in ("name", "id", "state")])
 
 
+@command(app)
 async def catalog(
     cli: Cli,
     search: Annotated[
@@ -179,6 +172,7 @@ async def catalog(
 # -- custom models ------------------------------------------------------------------------------
 
 
+@command(group, "import")
 async def import_model(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new model.")],
@@ -230,6 +224,7 @@ async def import_model(
         await _conclude(cli, change, wait=wait, timeout=timeout)
 
 
+@command(group, "list")
 async def list_custom(
     cli: Cli,
     status: Annotated[
@@ -243,6 +238,7 @@ async def list_custom(
     cli.rows(found, _CUSTOM, none="no custom models")
 
 
+@command(group, "get")
 async def get_custom(cli: Cli, model: _Model) -> None:
     """Show a custom model."""
     async with digitalocean_for(cli, "custom-models") as cloud:
@@ -250,6 +246,7 @@ async def get_custom(cli: Cli, model: _Model) -> None:
     cli.out.record(found, _CUSTOM, keep=True)
 
 
+@command(group, "wait")
 async def wait_custom(cli: Cli, model: _Model, timeout: Timeout = None) -> None:
     """Wait until a custom model is ready."""
     async with digitalocean_for(cli, "custom-models") as cloud:
@@ -261,6 +258,7 @@ def _confirm_custom(model: str, *, force: bool) -> None:
     confirm_delete(f"the custom model {model}", force=force)
 
 
+@command(group, "delete", before=_confirm_custom)
 async def delete_custom(
     cli: Cli, model: _Model, force: Force = False, timeout: Timeout = None
 ) -> None:

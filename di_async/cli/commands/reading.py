@@ -12,14 +12,14 @@ from di_async.cli.options import Ref
 from di_async.cli.output import Column, format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.run import FAILED, Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.pricing import amount_text
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
     from di_async.digitalocean import Accelerator, Size
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _ACCELERATORS: "tuple[Column[Accelerator], ...]" = (
     Column("name", lambda a: a.name),
@@ -36,18 +36,10 @@ _SIZES: "tuple[Column[Size], ...]" = (
     Column("regions", lambda s: ",".join(s.regions)),
 )
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    command(app, "list")(list_all)
-    command(app)(get)
-    command(app)(logs)
-    command(app)(accelerators)
-    command(app)(ca)
-    command(app)(sizes)
-    command(app)(hardware)
+app = new_app()
 
 
+@command(app, "list")
 async def list_all(
     cli: Cli,
     name: Annotated[
@@ -67,6 +59,7 @@ async def list_all(
     cli.rows(found, cloud.columns, none=f"no {cloud.noun} {where}")
 
 
+@command(app)
 async def get(cli: Cli, ref: Ref) -> None:
     """Show one instance or deployment."""
     async with cli.cloud() as cloud:
@@ -74,6 +67,7 @@ async def get(cli: Cli, ref: Ref) -> None:
     cli.out.one(resource, cloud.fields(resource))
 
 
+@command(app)
 async def logs(
     cli: Cli,
     ref: Ref,
@@ -98,6 +92,7 @@ def _one_line(line: Any) -> str:
     return printable(str(line.message or "").rstrip())
 
 
+@command(app)
 async def accelerators(
     cli: Cli,
     ref: Ref,
@@ -111,6 +106,7 @@ async def accelerators(
     cli.rows(found, _ACCELERATORS, none=f"no accelerators{of_size}")
 
 
+@command(app)
 async def ca(
     cli: Cli,
     ref: Ref,
@@ -134,6 +130,7 @@ async def ca(
             cli.out.document(found)
 
 
+@command(app)
 async def sizes(cli: Cli) -> None:
     """List GPU sizes with prices and regions (DigitalOcean)."""
     async with digitalocean_for(cli, "sizes") as cloud:
@@ -156,6 +153,7 @@ def _merge_regions(sizes: "Iterable[Size]") -> "list[Size]":
     return list(rows.values())
 
 
+@command(app)
 async def hardware(
     cli: Cli,
     model: Annotated[

@@ -8,12 +8,12 @@ import typer
 
 from di_async.cli.output import Column, format_time
 from di_async.cli.run import FAILED, Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 
 if TYPE_CHECKING:
     from di_async.engine.deployments.reap import Reaped
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _COLUMNS: "tuple[Column[tuple[str, Reaped]], ...]" = (
     Column("outcome", lambda row: row[0], status=True),
@@ -24,12 +24,10 @@ _COLUMNS: "tuple[Column[tuple[str, Reaped]], ...]" = (
     Column("id", lambda row: row[1].id),
 )
 
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app, "reap")(reap_expired)
+app = new_app()
 
 
+@command(app, "reap")
 async def reap_expired(
     cli: Cli,
     dry_run: Annotated[

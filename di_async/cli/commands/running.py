@@ -30,7 +30,7 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from di_async.engine.deployments.temporary import Temporary
     from di_async.engine.endpoints.serving import ServingEndpoint
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 OWN_FAILURE, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 _SIGNAL_BASE = 128
@@ -48,12 +48,10 @@ _SIGNAL_BASE = 128
 _GRACE_S = 10.0
 _LOOK_S = 0.05
 
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app, "run", ends_with_command=True)(run_command)
+app = new_app()
 
 
+@command(app, "run", ends_with_command=True)
 async def run_command(
     cli: Cli,
     words: Annotated[

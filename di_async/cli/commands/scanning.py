@@ -12,14 +12,14 @@ from di_async.cli.hints import with_option_names
 from di_async.cli.output import Column
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.settings import option_names
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.pricing import amount_text
 
 if TYPE_CHECKING:
     from di_async import Inventory
     from di_async.core.inventory import InventoryRow
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _COLUMNS: "tuple[Column[InventoryRow], ...]" = (
     Column("provider", lambda row: row.client),
@@ -36,12 +36,10 @@ _OF_ALL_PROVIDERS = tuple(
     evolve(column, wide=True) if column.title == "id" else column for column in _COLUMNS
 )
 
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app, "scan")(scan_fleet)
+app = new_app()
 
 
+@command(app, "scan")
 async def scan_fleet(
     cli: Cli,
     region: Annotated[

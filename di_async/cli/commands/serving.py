@@ -14,7 +14,7 @@ from di_async.cli.inputs import read_input
 from di_async.cli.options import AccessTokenFile, MintToken, Private, Ref, Timeout
 from di_async.cli.run import Cli
 from di_async.cli.settings import Provider
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.completion import CompletionReader
 from di_async.core.printable import printable
 from di_async.core.redaction import redact
@@ -25,15 +25,12 @@ _CA_FILE = "CA.pem"
 if TYPE_CHECKING:
     from di_async.engine.endpoints.serving import ServingEndpoint
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    command(app)(connect)
-    command(app)(chat)
-
-
+@command(app)
 async def connect(
     cli: Cli,
     ref: Ref,
@@ -138,6 +135,7 @@ def _tls_options(endpoint: "ServingEndpoint") -> list[str]:
     return ["-k"] if context.verify_mode is ssl.CERT_NONE else ["--cacert", _CA_FILE]
 
 
+@command(app)
 async def chat(
     cli: Cli,
     ref: Ref,

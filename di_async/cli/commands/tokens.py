@@ -11,12 +11,12 @@ from di_async.cli.output import Column, format_time
 from di_async.cli.providers import digitalocean_for
 from di_async.cli.references import find_one
 from di_async.cli.run import Cli
-from di_async.cli.typer_commands import command, new_group
+from di_async.cli.typer_commands import command, new_app, new_group
 
 if TYPE_CHECKING:
     from di_async.digitalocean import AccessToken
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _TOKENS: "tuple[Column[AccessToken], ...]" = (
     Column("name", lambda t: t.name),
@@ -25,16 +25,12 @@ _TOKENS: "tuple[Column[AccessToken], ...]" = (
     Column("managed", lambda t: "yes" if t.is_managed else "no", wide=True),
 )
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group `tokens`."""
-    group = new_group("tokens", "Manage the access tokens of an endpoint (DigitalOcean).")
-    command(group, "list")(list_tokens)
-    command(group)(create)
-    command(group)(revoke)
-    app.add_typer(group)
+app = new_app()
+group = new_group("tokens", "Manage the access tokens of an endpoint (DigitalOcean).")
+app.add_typer(group)
 
 
+@command(group, "list")
 async def list_tokens(cli: Cli, ref: Ref) -> None:
     """List the tokens of an instance, without their values."""
     async with digitalocean_for(cli, "tokens") as cloud:
@@ -42,6 +38,7 @@ async def list_tokens(cli: Cli, ref: Ref) -> None:
     cli.rows(found, _TOKENS, none="no tokens")
 
 
+@command(group)
 async def create(
     cli: Cli,
     ref: Ref,
@@ -61,6 +58,7 @@ async def create(
             report_stored(cli, "token", token_out, failure)
 
 
+@command(group)
 async def revoke(
     cli: Cli,
     ref: Ref,

@@ -14,20 +14,18 @@ from di_async.cli.options import Timeout
 from di_async.cli.output import changes_continue
 from di_async.cli.references import UnknownNameError
 from di_async.cli.run import FAILED, TIMED_OUT, Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 
 if TYPE_CHECKING:
     from di_async import Change, WaitReport
     from di_async.cli.clouds.base import Cloud
 
-__all__ = ["register", "wait_for_all"]
+__all__ = ["app", "wait_for_all"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app, "wait")(wait_for)
-
-
+@command(app, "wait")
 async def wait_for(
     cli: Cli,
     ref: Annotated[

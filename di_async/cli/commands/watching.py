@@ -23,7 +23,7 @@ from di_async.cli.output import (
 from di_async.cli.run import Cli
 from di_async.cli.settings import Format
 from di_async.cli.tables import lay_out
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.printable import printable
 
 if TYPE_CHECKING:
@@ -32,16 +32,14 @@ if TYPE_CHECKING:
     from di_async import StatusChange
     from di_async.cli.clouds.base import Cloud
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 _REFRESH_INTERVAL_S = 1.0
 
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    command(app)(watch)
+app = new_app()
 
 
+@command(app)
 async def watch(
     cli: Cli,
     ref: Annotated[

@@ -24,25 +24,18 @@ from di_async.cli.options import (
 )
 from di_async.cli.prices import PriceLimit
 from di_async.cli.run import Cli
-from di_async.cli.typer_commands import command
+from di_async.cli.typer_commands import command, new_app
 from di_async.core.validation import MAX_WHOLE_NUMBER
 
 if TYPE_CHECKING:
     from di_async import Change, Secret
 
-__all__ = ["register"]
+__all__ = ["app"]
+
+app = new_app()
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    command(app)(create)
-    command(app)(update)
-    command(app)(scale)
-    command(app)(start)
-    command(app)(stop)
-    command(app, before=_confirm)(delete)
-
-
+@command(app)
 async def create(
     cli: Cli,
     spec: SpecFile = None,
@@ -150,6 +143,7 @@ def _print_accepted(
         cli.message("Store the access token now: the API never returns it again.")
 
 
+@command(app)
 async def update(
     cli: Cli,
     ref: Ref,
@@ -184,6 +178,7 @@ async def update(
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
+@command(app)
 async def scale(
     cli: Cli,
     ref: Ref,
@@ -245,6 +240,7 @@ async def scale(
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
+@command(app)
 async def start(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
     """Start a stopped deployment (Gcore).
 
@@ -255,6 +251,7 @@ async def start(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) 
         await Report(cli, cloud, change).conclude(wait=wait, timeout=timeout)
 
 
+@command(app)
 async def stop(cli: Cli, ref: Ref, wait: Wait = True, timeout: Timeout = None) -> None:
     """Stop a deployment without deleting it (Gcore).
 
@@ -269,6 +266,7 @@ def _confirm(ref: str, *, force: bool) -> None:
     confirm_delete(ref, force=force)
 
 
+@command(app, before=_confirm)
 async def delete(
     cli: Cli,
     ref: Ref,
