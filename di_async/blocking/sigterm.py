@@ -9,45 +9,39 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
-from attrs import define
-
 from di_async.engine.deployments.sigterm import EXIT_CODE, forget_in_forks
 
 __all__ = ["enter", "leave"]
 
 
-@define(eq=False)
-class _Guard:
-    """The blocks of the main thread, which the handler is installed for."""
-
-    blocks: int = 0
-
-    def count(self, change: int) -> None:
-        self.blocks += change
-        if self.blocks and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _on_signal)
-        elif not self.blocks and signal.getsignal(signal.SIGTERM) is _on_signal:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+_blocks = 0
+"""The blocks of the main thread, which the handler is installed for."""
 
 
-_guard = _Guard()
+def _count(change: int) -> None:
+    global _blocks
+    _blocks += change
+    if _blocks and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_signal)
+    elif not _blocks and signal.getsignal(signal.SIGTERM) is _on_signal:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def enter() -> bool:
     """Count a block if this is the main thread; return whether it is."""
     main = threading.current_thread() is threading.main_thread()
     if main:
-        _guard.count(1)
+        _count(1)
     return main
 
 
 def leave() -> None:
     """Stop counting a block of the main thread."""
     if threading.current_thread() is threading.main_thread():
-        _guard.count(-1)
+        _count(-1)
 
 
-forget_in_forks(lambda: _guard.blocks > 0, lambda: _guard.count(-_guard.blocks))
+forget_in_forks(lambda: _blocks > 0, lambda: _count(-_blocks))
 
 
 def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
