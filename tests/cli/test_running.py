@@ -47,7 +47,7 @@ def test_the_command_sees_the_endpoint(
 def test_the_ca_of_a_private_endpoint_is_in_a_closed_file(
     di: Di, spec: str, tmp_path: Path
 ) -> None:
-    """Windows lets no other process open a temporary file that is still open; it goes at the end."""
+    """The command can open it on Windows, too; it is deleted at the end."""
     seen = tmp_path / "seen"
     code = """if True:
         import json, os, ssl, sys
