@@ -111,6 +111,7 @@ class Portals:
     _provider: BlockingPortalProvider
     _holders: set[object]
     _loop: asyncio.AbstractEventLoop | None
+    _thread: int | None
 
     def __init__(self) -> None:
         self._kept: list[BlockingPortalProvider] = []
@@ -120,7 +121,7 @@ class Portals:
         """Start over, as after a fork, which does not copy the loop's thread."""
         self._provider = BlockingPortalProvider()
         self._kept.append(self._provider)  # without its thread, it could not be finalized
-        self._holders, self._loop = set(), None
+        self._holders, self._loop, self._thread = set(), None, None
 
     def leave_to_parent(self) -> None:
         """Start over in a forked child, and let nothing that it drops affect the parent."""
@@ -141,8 +142,11 @@ class Portals:
 
     def on_loop(self) -> bool:
         """Return whether this is the loop's own thread, where nothing may block."""
+        # Both are compared: an identity may be used again, and the greenlets of gevent, which have
+        # identities of their own, all see the running loop of their thread.
         with suppress(RuntimeError):
-            return asyncio.get_running_loop() is self._loop
+            loop = asyncio.get_running_loop()
+            return loop is self._loop and threading.get_ident() == self._thread
         return False
 
     def lease(self, holder: object) -> BlockingPortal:
@@ -222,7 +226,7 @@ class Portals:
             raise _NotRunningError(str(error)) from None
 
     async def _run(self, call: Call) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         await call.run()
 
     def read(self, call: Call) -> Any:

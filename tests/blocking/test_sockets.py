@@ -8,6 +8,7 @@ import signal
 import threading
 import traceback
 import uuid
+from asyncio import _set_running_loop
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,7 +24,7 @@ from di_async import (
 )
 from di_async.blocking import Change, DigitalOcean, apply, as_completed, reap, scan, wait_all
 from di_async.blocking.engine import Client, Listing, ServingEndpoint
-from di_async.blocking.portal import portals
+from di_async.blocking.portal import Call, portals
 from di_async.core.temporary_names import parse_name
 from di_async.emulator import Emulator, threaded
 from tests.blocking.support import LIFECYCLE, client_of
@@ -288,6 +289,17 @@ def test_functions_of_the_caller(emu: Emulator) -> None:
             a_body(ENSURABLE[0]), connect=True, connect_options={"probe": probe}
         ) as endpoint:
             assert isinstance(endpoint, ServingEndpoint)
+
+
+def test_greenlets_of_gevent(emu: Emulator) -> None:
+    """They see the loop that runs in their thread, and are threads of their own all the same."""
+    with client_of("digitalocean", emu) as client:
+        listing = client.dedicated_inferences.list()
+        _set_running_loop(portals.call(Call(asyncio.get_running_loop)))
+        try:
+            assert listing.collect() == []
+        finally:
+            _set_running_loop(None)
 
 
 def test_views_of_one_object_are_equal(emu: Emulator) -> None:
