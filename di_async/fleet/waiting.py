@@ -137,8 +137,6 @@ class _Ended:
     added: asyncio.Event = field(factory=asyncio.Event)
 
     def add(self, task: asyncio.Task[Any]) -> None:
-        if not task.cancelled():
-            task.exception()  # mark it as retrieved, or asyncio logs it
         self.tasks.append(task)
         self.added.set()
 
@@ -200,7 +198,16 @@ def _start(changes: Iterable[Change[R]], timeout: Timeout) -> dict[Change[R], as
     """Start a wait for each, all different, now, so that they share one deadline."""
     check_timeout(timeout)
     loop = asyncio.get_running_loop()
-    return {change: loop.create_task(change.wait(timeout=timeout)) for change in changes}
+    tasks = {change: loop.create_task(change.wait(timeout=timeout)) for change in changes}
+    for task in tasks.values():
+        task.add_done_callback(_mark_retrieved)
+    return tasks
+
+
+def _mark_retrieved(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from logging the error of a wait that nobody asks for, as after a timeout."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _cancel_from_any_thread(tasks: Iterable[asyncio.Task[Any]]) -> None:

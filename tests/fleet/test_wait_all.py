@@ -1,6 +1,7 @@
 """Tests of `wait_all`: each wait ends by itself, and the report shows how."""
 
 import asyncio
+import gc
 from typing import Any
 
 import anyio
@@ -94,6 +95,22 @@ async def test_cancelling_leaves_nothing_running() -> None:
         await asyncio.sleep(0)
         assert scope.cancelled_caught
         assert others() == set()
+
+
+async def test_cancelling_after_a_failure_logs_no_error() -> None:
+    """The log has no "Task exception was never retrieved" for a wait that had failed."""
+    problems: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with virtual_client() as (client, transport):
+        stuck, doomed = await creates(client, 2)
+        transport.world.fault("stuck", id=stuck.id)
+        break_one(transport.world, doomed)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1200):
+                await wait_all([stuck, doomed])
+        assert (doomed.outcome, stuck.outcome) == ("failed", None)
+    gc.collect()
+    assert problems == []
 
 
 async def test_a_closed_client_fails_its_own_waits() -> None:
