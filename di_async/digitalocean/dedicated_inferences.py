@@ -3,7 +3,6 @@
 https://docs.digitalocean.com/reference/api/reference/dedicated-inference/
 """
 
-import asyncio
 import builtins
 import re
 from collections.abc import Mapping, Sequence
@@ -44,6 +43,7 @@ from di_async.digitalocean.spec import (
     spec_fields,
 )
 from di_async.digitalocean.updating import MakeSpec, update_instance
+from di_async.engine.concurrency import both
 from di_async.engine.deployments.deployable_api import DeployableApi
 from di_async.engine.engine import Engine
 from di_async.engine.listing import Listing
@@ -458,7 +458,7 @@ class DedicatedInferences(DeployableApi[DedicatedInference]):
             include_full: also places where it cannot run, each with its `.reason`.
         """
         complete = complete_spec(spec)
-        sizes, configs = await asyncio.gather(self.sizes(), self.gpu_model_configs())
+        sizes, configs = await both(self.sizes, self.gpu_model_configs)
         return ranked(find_places(complete, sizes, configs), include_full=include_full)
 
     def deployable(self) -> DedicatedInferenceDeployable:

@@ -9,7 +9,7 @@ import anyio
 from di_async.core.errors import PACED_BY_CLIENT, RateLimitError
 from di_async.core.http_time import LONGEST_HOLD_S
 
-__all__ = ["cancellation_behind", "first_error", "for_each", "in_chunks", "with_budget"]
+__all__ = ["both", "cancellation_behind", "first_error", "for_each", "in_chunks", "with_budget"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -51,6 +51,19 @@ async def for_each(
         raise error from error.__cause__
     if cut_off:  # one task alone was cancelled, which the group does not report
         raise cut_off[0]
+
+
+async def both(
+    first: Callable[[], Awaitable[S]], second: Callable[[], Awaitable[T]]
+) -> tuple[S, T]:
+    """Return the results of two calls; unlike `asyncio.gather`, an error of one ends the other."""
+    calls, results = (first, second), dict[int, Any]()
+
+    async def call(number: int) -> None:
+        results[number] = await calls[number]()
+
+    await for_each((0, 1), call)
+    return results[0], results[1]
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -3,13 +3,14 @@
 https://gcore.com/docs/api-reference/cloud/everywhere-inference (pricing, check_limits, capacity)
 """
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from di_async.core.errors import ClientClosedError, DIError
 from di_async.core.pricing import HourlyPrice, Placement, offer_problem
 from di_async.core.responses import resource_body
+from di_async.engine.concurrency import both
 from di_async.engine.engine import Engine
 from di_async.engine.log import Log
 from di_async.gcore.account import project_of, read_capacity
@@ -93,9 +94,9 @@ async def find_places(
     price that cannot be read is not known, so that it does not hide the other regions.
     """
     flavor = fields["flavor_name"]
-    regions, limits = await asyncio.gather(
-        engine.json(ACCOUNT["capacity"].request(), read_capacity),
-        check_limits(engine, project, fields),
+    regions, limits = await both(
+        partial(engine.json, ACCOUNT["capacity"].request(), read_capacity),
+        partial(check_limits, engine, project, fields),
     )
     over = [quota for quota, use in limits.items() if use.exceeded]
     places = []
