@@ -40,7 +40,8 @@ class DigitalOcean(Provider[Operations, Store]):
     def __init__(
         self, simulation: Simulation, faults: FaultRegistry, settings: Settings, limits: RateLimits
     ) -> None:
-        self.limits: RateLimits = limits
+        self.limits = limits
+        self._per_hour = limits.per_hour
         self.token = "dop_v1_" + simulation.new_hex(64)
         self.read_only_token = "dop_v1_" + simulation.new_hex(64)
         store = Store(simulation, settings)
@@ -109,10 +110,10 @@ class DigitalOcean(Provider[Operations, Store]):
         self, now: float, status: RateLimitStatus | None, request_id: str
     ) -> dict[str, str]:
         """Return the state of the hour window, and the request id."""
-        status = status or RateLimitStatus(None, self.limits.per_hour, now + HOUR)
+        status = status or RateLimitStatus(None, self._per_hour, now + HOUR)
         reset_at = math.ceil(self.context.simulation.real_time(status.reset_at))
         return {
-            "ratelimit-limit": str(self.limits.per_hour),
+            "ratelimit-limit": str(self._per_hour),
             "ratelimit-remaining": str(status.remaining),
             "ratelimit-reset": str(reset_at),
             "x-request-id": request_id,
