@@ -86,3 +86,29 @@ async def test_old_spec_with_a_new_stamp_settles_no_update(
         settled = await change.wait(timeout=4 * UPDATE_S)
     assert cloud.size(settled) == 2
     assert now() - began >= lasts_s
+
+
+@pytest.mark.parametrize("action", ["update", "delete"])
+async def test_a_list_that_never_changes(
+    cloud: Cloud, networks: list[EmulatorNetwork], action: str
+) -> None:
+    """Waits end although every list shows the rows of the first one, as from a cache."""
+    world = a_world()
+    kept: list[Any] = []
+
+    def freeze(request: Request, answer: Answer) -> Answer:
+        body = body_of(answer) if request.method == "GET" else None
+        if not isinstance(body, dict) or not any(key in body for key in _LISTS):
+            return answer
+        kept.append(body)
+        return with_body(answer, kept[0])
+
+    async with cloud.client(world) as client:
+        ids = [await cloud.settled(client, f"web-{number}") for number in range(3)]
+        networks[0].intercept = freeze
+        assert len(await cloud.api(client).list().collect()) == 3
+        start = cloud.grow if action == "update" else cloud.delete
+        changes = [await start(client, id) for id in ids]
+        began = now()
+        assert (await wait_all(changes, timeout=3600)).ok
+        assert now() - began < 800

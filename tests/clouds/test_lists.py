@@ -70,7 +70,7 @@ async def test_refused_list_is_replaced_by_gets(
         assert now() < CREATE_S + 120
 
 
-SLOW = PollPolicy(target_lag=30)
+SLOW = PollPolicy(target_lag=30, confirm="never")
 
 
 @pytest.mark.parametrize(("status", "pause"), [(503, 300.0), (403, 3600.0)])

@@ -12,7 +12,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -40,6 +40,8 @@ _REPLAN_S, _MAX_REPLAN_S = 10.0, 600.0
 _TICK_S = 0.001
 # A missing id is probably on a neighbouring page, which is read within about one interval.
 _MISSING_INTERVALS = 1.2
+# If no row has changed for so many seconds, the list may be wrong.
+_UNCHANGED_S = 600.0
 
 T = TypeVar("T")
 
@@ -79,6 +81,8 @@ class PollEntry(ReadUnit, Generic[T], eq=False, kw_only=True):
     refuted_fingerprint: int = 0
     row_is_partial: bool = False
     """The row read last lacks what decides."""
+    row_fingerprint: int = 0
+    """Of the row examined last."""
 
     @property
     def id(self) -> str:
@@ -144,6 +148,7 @@ class PollSchedule(Generic[T]):
         self._check_region = False
         self._pages: dict[int, _PageUnit] = {}
         self._search = ReadUnit()
+        self._row_changed_at = -math.inf
         self._heap: list[tuple[float, int, ReadUnit]] = []
         self._tie_breaker = itertools.count()
         self._replan = True
@@ -229,6 +234,24 @@ class PollSchedule(Generic[T]):
         entry.due_by = min(entry.due_by, at)
         self._due_by[entry] = None
         self._replan = True
+
+    def check_unchanged(self, now: float) -> None:
+        """Read one entry by GET if the list shows no change for long: it may come from a cache.
+
+        It is the entry that list rows alone have shown for longest. Where the quota is short, none
+        is read.
+        """
+        long_ago = now - _UNCHANGED_S
+        if (
+            self._row_changed_at > long_ago
+            or self.pace.quota_bound
+            or self._policy.confirm == "never"
+        ):
+            return
+        by_list = [entry for entry in self._listed.values() if not self._is_read_alone(entry)]
+        entry = min(by_list, key=_read_by_get_at, default=None)
+        if entry is not None and _read_by_get_at(entry) <= long_ago:
+            self.request_by(entry, now)
 
     # -- GETs ---------------------------------------------------------------------------------
 
@@ -349,6 +372,8 @@ class PollSchedule(Generic[T]):
             partial: the row lacks what decides.
         """
         entry.row_is_partial = partial
+        if fingerprint != entry.row_fingerprint:
+            entry.row_fingerprint, self._row_changed_at = fingerprint, now
         if settled or again:
             self._index.mark_dirty(entry.id)
         if not settled:
@@ -564,6 +589,11 @@ class PollSchedule(Generic[T]):
 
     def _push(self, unit: ReadUnit) -> None:
         heapq.heappush(self._heap, (unit.due_at, next(self._tie_breaker), unit))
+
+
+def _read_by_get_at(entry: PollEntry[Any]) -> float:
+    """Return when an entry was last read by GET, or its last watcher joined."""
+    return max(entry.sent_at, entry.joined_at)
 
 
 def _page_count(number: int, rows: Sequence[RowKey], total: int) -> int:

@@ -361,12 +361,12 @@ class Poller:
         return self._budget.delay(now, Priority.CONFIRM, ahead=queued) > self._policy.target_lag
 
     def _review(self, now: float) -> None:
-        """Check the duration model, read overdue operations, and resume lists after failures."""
+        """Check the duration model, read what is overdue, and resume lists after failures."""
         self._reviewed_at = now
         quota = self._quota(now)
         for poller in self._resources.values():
             poller.resume_list()
-            poller.read_overdue_operations(quota, _REVIEW_S)
+            poller.read_overdue(quota, _REVIEW_S)
             if self._durations.review(poller.pending_ages()):
                 poller.schedule.distributions_changed()
 

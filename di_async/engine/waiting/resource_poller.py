@@ -377,11 +377,12 @@ class ResourcePoller:
         if len(waiting) < len(entry.watchers):
             self.schedule.request_confirm(entry)
 
-    # -- operations ---------------------------------------------------------------------------
-
-    def read_overdue_operations(self, quota: PollQuota, seconds: float) -> None:
-        """Read the operations that were not read for long."""
+    def read_overdue(self, quota: PollQuota, seconds: float) -> None:
+        """Read operations that were not read for long, and resources whose rows do not change."""
         self._operations.read_overdue(quota, seconds)
+        self.schedule.check_unchanged(self._clock.now())
+
+    # -- operations ---------------------------------------------------------------------------
 
     def _plan_next_read(self, tracker: ChangeTracker[Any], entry_read: Entry) -> None:
         """Decide what a pending wait reads after a GET of this entry."""
