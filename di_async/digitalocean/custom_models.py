@@ -100,19 +100,19 @@ class CustomModel:
     error_message: str | None = None
     """Why the last import failed; None otherwise."""
     source_type: str = field(default="", metadata=json_field(decode=_word))
-    source_ref: ModelSource | None = None
+    source_ref: ModelSource | None = field(default=None, metadata=_INFORMS)
     architecture: str | None = None
     context_length: int | None = field(default=None, metadata=_INFORMS)
     parameters: str | None = None
     license: str | None = None
-    input_modalities: tuple[str, ...] = ()
-    output_modalities: tuple[str, ...] = ()
+    input_modalities: tuple[str, ...] = field(default=(), metadata=_INFORMS)
+    output_modalities: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     cost_estimate_per_month: Decimal | None = None
     """Dollars for storing it."""
     file_count: int | None = field(default=None, metadata=_INFORMS)
     total_size_bytes: int | None = field(default=None, metadata=_INFORMS)
     storage_region: str | None = None
-    tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags))
+    tags: tuple[str, ...] = field(default=(), metadata=json_field(decode=_tags, informs=True))
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

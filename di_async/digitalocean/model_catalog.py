@@ -6,8 +6,9 @@ https://docs.digitalocean.com/reference/api/reference/gen-ai/ (model catalog)
 from datetime import datetime
 from functools import partial
 
-from attrs import frozen
+from attrs import field, frozen
 
+from di_async.core.codec import json_field
 from di_async.core.http import Endpoint
 from di_async.core.pagination import Page, read_page
 from di_async.core.waiting.poll_schedule import PAGE_SIZE
@@ -18,6 +19,7 @@ from di_async.engine.listing import Listing
 __all__ = ["CatalogModel", "list_catalog"]
 
 CATALOG = Endpoint("catalog", "GET", "/v2/gen-ai/models/catalog", "data")
+_INFORMS = json_field(informs=True)
 
 
 @frozen(kw_only=True)
@@ -30,12 +32,12 @@ class CatalogModel:
     name: str = ""
     creator: str | None = None
     hugging_face_id: str | None = None
-    availability: tuple[str, ...] = ()
+    availability: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     """`serverless`, `dedicated` or both."""
     context_window: str | None = None
     max_output_tokens: str | None = None
-    parameter_count: float | None = None
-    capabilities: tuple[str, ...] = ()
+    parameter_count: float | None = field(default=None, metadata=_INFORMS)
+    capabilities: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     provider: str | None = None
     type: str | None = None
     short_description: str | None = None

@@ -154,7 +154,7 @@ class DedicatedInference:
     endpoints: Endpoints | None = None
     spec: DeploymentSpec | None = None
     pending_deployment_spec: DeploymentSpec | None = None
-    provider_model_id: tuple[str, ...] = ()
+    provider_model_id: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -186,7 +186,7 @@ class AccessToken:
     name: str = ""
     value: Secret | None = None
     created_at: datetime | None = None
-    is_managed: bool = False
+    is_managed: bool = field(default=False, metadata=_INFORMS)
     """Created by DigitalOcean, not by a caller."""
 
 

@@ -37,6 +37,7 @@ def _lower(word: Any, _: object) -> str:
     return status_word(word).lower()
 
 
+_INFORMS = json_field(informs=True)
 _STATE = json_field(aliases=("status",), decode=_lower)
 
 
@@ -101,7 +102,7 @@ class Model:
     id: str
     name: str = ""
     state: str = field(default="", metadata=_STATE)
-    model_size: int | None = field(default=None, metadata=json_field(informs=True))
+    model_size: int | None = field(default=None, metadata=_INFORMS)
     """Bytes."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -180,12 +181,12 @@ class EngineParameter:
     """One command-line argument of the inference engine."""
 
     name: str = ""
-    flags: tuple[str, ...] = ()
+    flags: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     type: str | None = None
     section: str | None = None
     description: str | None = None
     default: str | None = None
-    allowed_values: tuple[str, ...] = ()
+    allowed_values: tuple[str, ...] = field(default=(), metadata=_INFORMS)
 
 
 @frozen

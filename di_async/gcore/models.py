@@ -170,7 +170,7 @@ class Container:
 
     region_id: int = field(metadata=in_request(whole_number(0)))
     scale: Scale = field(default=Scale(), metadata=in_request(nested(Scale), required=True))
-    deploy_status: DeployStatus | None = field(default=None, metadata=READ_ONLY)
+    deploy_status: DeployStatus | None = field(default=None, metadata={**READ_ONLY, **_INFORMS})
     address: str | None = field(default=None, metadata=READ_ONLY)
     error_message: str | None = field(default=None, converter=mask_optional, metadata=READ_ONLY)
 
@@ -322,12 +322,12 @@ class InferenceDeployment(Inference):
 
     flavor_name: str = ""
     credentials_name: str | None = None
-    project_id: int | None = None
+    project_id: int | None = field(default=None, metadata=_INFORMS)
     api_keys: tuple[str, ...] | None = None
     """Names of API keys; None if the response has none."""
     ingress_opts: IngressOpts | None = None
     logging: Logging | None = None
-    object_references: tuple[ObjectReference, ...] = ()
+    object_references: tuple[ObjectReference, ...] = field(default=(), metadata=_INFORMS)
 
 
 # --- what writes answer with, and logs -------------------------------------------------------
@@ -355,11 +355,11 @@ class Task:
     state: str = field(default="", metadata=json_field(decode=_upper))
     task_type: str = ""
     error: str | None = field(default=None, converter=mask_optional)
-    created_resources: CreatedResources | None = None
+    created_resources: CreatedResources | None = field(default=None, metadata=_INFORMS)
     detailed_state: str | None = None
     request_id: str | None = None
-    project_id: int | None = None
-    region_id: int | None = None
+    project_id: int | None = field(default=None, metadata=_INFORMS)
+    region_id: int | None = field(default=None, metadata=_INFORMS)
     created_on: datetime | None = None
     updated_on: datetime | None = None
     finished_on: datetime | None = None
@@ -372,7 +372,7 @@ class LogLine:
 
     message: str = ""
     pod: str | None = None
-    region_id: int | None = None
+    region_id: int | None = field(default=None, metadata=_INFORMS)
     time: datetime | None = None
 
     @property
@@ -390,7 +390,7 @@ class APIKey:
 
     name: str
     description: str | None = None
-    deployment_names: tuple[str, ...] = ()
+    deployment_names: tuple[str, ...] = field(default=(), metadata=_INFORMS)
     created_at: datetime | None = None
     expires_at: datetime | None = None
     secret: Secret | None = None
