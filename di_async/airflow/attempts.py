@@ -151,7 +151,8 @@ class Attempts:
         except OutcomeUnknownError as error:
             if earlier is None or not adopt_only_candidate or len(error.candidates) != 1:
                 raise
-            change = api.begin_wait(error.candidates[0].id)
+            (found,) = error.candidates
+            change = api.begin_wait(found.id, seen=found)
             self.log.warning("%s: waiting for the only candidate %s", name, change.id)
             _check_unchanged(self._accepted(record, change, adopted=True), written)
             return change

@@ -273,7 +273,8 @@ class ResourceApi(Generic[R]):
         """Return the change behind `wait_until_active`, with its events and resume token. No I/O.
 
         It settles when a read that starts from now on shows the resource active or, with
-        `deleted`, when GET answers 404. `seen` is the resource as read before.
+        `deleted`, when GET answers 404. `seen` is the resource as read just before: it may be new,
+        so that for 30 s a 404 of a replica that lags proves nothing.
         """
     def connect(
         self,

@@ -322,7 +322,8 @@ class Engine:
             grace_until = min(
                 self.creation_grace(adapter, id), expectation.accepted_at + longest_grace
             )
-            expectation = evolve(expectation, grace_until=grace_until)
+            latest = max(grace_until, expectation.grace_until)
+            expectation = evolve(expectation, grace_until=latest)
         tracker = ChangeTracker(
             adapter,
             id,

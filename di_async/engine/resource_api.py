@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from di_async.core.errors import InvalidInputError
 from di_async.core.secret import hidden
+from di_async.core.waiting.evidence import AGREEING_SPAN_S
 from di_async.core.waiting.observation import Action, Expectation
 from di_async.core.waiting.resource_adapter import Capabilities, ResourceAdapter
 from di_async.engine.endpoints.serving import Probe, ServingEndpoint
@@ -59,11 +60,13 @@ class ResourceApi(ClearsFrames, Generic[R]):
         """Return the change behind `wait_until_active`, with its events and resume token. No I/O.
 
         It settles when a read that starts from now on shows the resource active or, with
-        `deleted`, when GET answers 404. `seen` is the resource as read before.
+        `deleted`, when GET answers 404. `seen` is the resource as read just before: it may be new,
+        so that for 30 s a 404 of a replica that lags proves nothing.
         """
-        action = Action.DELETE if deleted else Action.ACTIVE
+        action, now = Action.DELETE if deleted else Action.ACTIVE, self._engine.clock.now()
         self._check_id(id)
-        expectation = Expectation(action=action, accepted_at=self._engine.clock.now())
+        lag = AGREEING_SPAN_S if seen is not None and not deleted else 0.0
+        expectation = Expectation(action=action, accepted_at=now, grace_until=now + lag)
         return self._engine.change(self._adapter, id, expectation, initial=seen)
 
     async def connect(

@@ -15,10 +15,14 @@ from di_async import (
     PriceLimitError,
     WaitTimeoutError,
 )
+from di_async.core.http import Request, Response
 from di_async.emulator import Lifecycle
 from di_async.engine.writes import ensure as module
 from tests.clouds.ensuring import ENSURABLE, a_body, ensure, named
 from tests.clouds.support import CREATE_S, DELETE_S, VIRTUAL, Cloud, a_world, now
+from tests.clouds.test_clocks import network_of
+from tests.fake_network import Answer
+from tests.faults.faults import error_body
 
 pytestmark = VIRTUAL
 ensurable = pytest.mark.parametrize("cloud", ENSURABLE, ids=lambda cloud: cloud.name)
@@ -92,6 +96,26 @@ async def test_equal_while_it_is_created(cloud: Cloud) -> None:
         assert done.change.outcome is None
         assert cloud.size(await done.change) == 1
         assert now() >= 0.9 * CREATE_S
+
+
+@ensurable
+async def test_a_replica_does_not_know_yet_what_a_rival_created(cloud: Cloud) -> None:
+    """A 404 within 30 s after it was found may come from a replica that lags: the wait goes on."""
+    world = a_world()
+    async with cloud.client(world) as rival, cloud.client(world) as client:
+        change = await cloud.create(rival, "web-1")
+        done = await ensure(cloud, client, a_body(cloud))
+        assert (done.action, done.id) == ("unchanged", change.id)
+        assert done.change is not None
+        lags_until, network = now() + 20, network_of(client)
+
+        def lagging(request: Request, real: Answer) -> Answer:
+            shown = request.method == "GET" and request.path.endswith(f"/{change.id}")
+            missing = Response(404, {}, error_body(cloud.name, 404))
+            return missing if shown and now() < lags_until else real
+
+        network.intercept = lagging
+        assert await done.change.wait(timeout=CREATE_S + 60)
 
 
 @ensurable
