@@ -194,13 +194,12 @@ class Out:
     """Writer for stdout, in the selected format. Text of servers is made printable here."""
 
     format: Format
-    _console: "Console | None" = None
     streams: Streams = field(factory=current_streams)
 
     @cached_property
     def console(self) -> "Console":
         """The rich console of stdout, made on first use."""
-        return self._console or new_console(self.streams.out)
+        return new_console(self.streams.out)
 
     @property
     def is_table(self) -> bool:
@@ -271,9 +270,7 @@ class Out:
         self.one(value, [(one.title, one.value(value)) for one in columns], keep=keep)
 
     def _write(self, text: str, *, keep: bool = False) -> None:
-        if self._console is not None:
-            self._console.print(text, markup=False, end="")
-        elif keep:
+        if keep:
             self.streams.save(text)
         else:
             self.streams.write(text)
@@ -281,21 +278,16 @@ class Out:
     @property
     def _width(self) -> int | None:
         """The width of the terminal; None in a pipe."""
-        if not self._is_terminal:
+        if not self.streams.out.isatty():
             return None
         # Not rich's width, which is 80 on every dumb terminal.
-        return self._console.width if self._console else shutil.get_terminal_size().columns
-
-    @property
-    def _is_terminal(self) -> bool:
-        return self.streams.out.isatty() if self._console is None else self.console.is_terminal
+        return shutil.get_terminal_size().columns
 
     @property
     def _has_styles(self) -> bool:
         """Whether styles are shown. In a plain pipe, rich need not be imported to know."""
-        if self._console is None and not _color_system(self._is_terminal):
-            return False
-        return self.console.color_system is not None
+        wanted = _color_system(self.streams.out.isatty()) is not None
+        return wanted and self.console.color_system is not None
 
 
 def cell_text(value: object) -> str:

@@ -48,7 +48,6 @@ class Cli:
 
     settings: Settings
     out: Out
-    _err: "Console | None" = None
 
     @property
     def streams(self) -> Streams:
@@ -58,7 +57,7 @@ class Cli:
     @cached_property
     def err(self) -> "Console":
         """The rich console of stderr, made on first use."""
-        return self._err or new_console(self.streams.err)
+        return new_console(self.streams.err)
 
     def message(self, *lines: str, keep: bool = False) -> None:
         """Print lines to stderr.
@@ -66,9 +65,7 @@ class Cli:
         `keep`: if stderr fails, they go to stdout, unless its document holds what they state.
         """
         text = "".join(f"{printable(line)}\n" for line in lines)
-        if self._err is not None:
-            self._err.print(text, markup=False, highlight=False, end="")
-        elif keep and self.out.is_table:
+        if keep and self.out.is_table:
             self.streams.save(text, to_err=True)
         else:
             self.streams.err.write(text)

@@ -1,5 +1,6 @@
 """Helpers shared by the tests of the command line."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,11 @@ from typing import Any, Protocol
 
 import yaml
 from attrs import frozen
+
+from di_async.cli.output import Out
+from di_async.cli.run import Cli
+from di_async.cli.settings import Format, Settings
+from di_async.cli.streams import OutputStream, Streams
 
 HF_TOKEN = "hf_planted_0123456789"
 MODEL = "mistral/mistral-7b-instruct-v3"
@@ -43,6 +49,23 @@ class Result:
     def yaml(self) -> Any:
         """Stdout, parsed as one YAML document."""
         return yaml.safe_load(self.out)
+
+
+class Screen(io.StringIO):
+    """An output stream that says whether it is a terminal."""
+
+    def __init__(self, *, terminal: bool = True) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+def cli_with_stderr(err: Screen, settings: Settings | None = None) -> Cli:
+    """Return the context of a command that prints a table to nobody, and messages to `err`."""
+    streams = Streams(OutputStream(io.StringIO()), OutputStream(err))
+    return Cli(settings or Settings(), Out(Format.TABLE, streams))
 
 
 class Di(Protocol):

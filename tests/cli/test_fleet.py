@@ -2,22 +2,18 @@
 
 import asyncio
 import errno
-import io
 import json
 import signal
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from di_async import DigitalOcean, PollPolicy
 from di_async.cli.commands.waiting import wait_for_all
-from di_async.cli.output import Out
-from di_async.cli.run import Cli
-from di_async.cli.settings import Format, Settings
+from di_async.cli.settings import Settings
 from di_async.emulator import Emulator
 from tests.cli.conftest import call
-from tests.cli.helpers import Di, start
+from tests.cli.helpers import Di, Screen, cli_with_stderr, start
 
 LIST = "GET /v2/dedicated-inferences"
 
@@ -193,9 +189,9 @@ async def test_cancelled_wait_for_all_prints_how_to_resume(
 ) -> None:
     """The message states that the changes continue."""
     add_fleet(di_emulator)
-    err = Console(file=io.StringIO(), force_terminal=True, width=100, soft_wrap=True)
+    err = Screen()
     settings = Settings(base_url=di_emulator.url, target_lag=0.02)
-    task = asyncio.ensure_future(wait_for_all(Cli(settings, Out(Format.TABLE), err), [], None))
+    task = asyncio.ensure_future(wait_for_all(cli_with_stderr(err, settings), [], None))
     polling = PollPolicy(target_lag=0.02)
     async with DigitalOcean(di_emulator.token, base_url=di_emulator.url, polling=polling) as other:
         await other.dedicated_inferences.list().collect()
@@ -204,7 +200,7 @@ async def test_cancelled_wait_for_all_prints_how_to_resume(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert "1 change continues, and is billed" in err.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 change continues, and is billed" in err.getvalue()
 
 
 @pytest.mark.timeout(60)

@@ -5,41 +5,49 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from rich.console import Console
 
 from di_async import Secret
 from di_async.cli.clouds.digitalocean import INSTANCES
 from di_async.cli.output import Out, as_plain, changes_continue, format_time
 from di_async.cli.settings import Format
+from di_async.cli.streams import OutputStream, Streams
 from di_async.digitalocean import AccessToken, DedicatedInference
+from tests.cli.helpers import Screen
 
 ID = "6e008c8d-505d-46ee-b011-5f7ec7595d69"
 
 
-def table(width: int) -> str:
-    """Return the table of one instance on a terminal of this width."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
-    Out(Format.TABLE, console).rows([DedicatedInference(ID, "active", "web", "atl1")], INSTANCES)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+@pytest.fixture
+def out(monkeypatch: pytest.MonkeyPatch) -> Out:
+    """A terminal that shows no styles."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    streams = Streams(OutputStream(Screen()), OutputStream(io.StringIO()))
+    return Out(Format.TABLE, streams)
 
 
-def test_wide_terminal_shows_all_columns() -> None:
-    """Endpoint and time are shown."""
-    assert "endpoint" in table(160)
+@pytest.mark.parametrize(("width", "shows_endpoint"), [(160, True), (80, False)])
+def test_columns_that_fit_the_terminal_are_shown(
+    out: Out, monkeypatch: pytest.MonkeyPatch, width: int, shows_endpoint: bool
+) -> None:
+    """Endpoint and time are left out where it is narrow; ids are not truncated."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    out.rows([DedicatedInference(ID, "active", "web", "atl1")], INSTANCES)
+    table = text_of(out)
+    assert ("endpoint" in table) is shows_endpoint
+    assert ID in table
 
 
-def test_narrow_terminal_shows_whole_ids() -> None:
-    """Columns are left out, and ids are not truncated."""
-    assert "endpoint" not in table(80)
-    assert ID in table(80)
-
-
-def test_fields_on_a_terminal() -> None:
+def test_fields_on_a_terminal(out: Out) -> None:
     """Fields are aligned, and empty fields are left out."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
-    Out(Format.TABLE, console).one(None, [("id", ID), ("status", "active"), ("vpc", None)])
-    output = console.file.getvalue()  # type: ignore[attr-defined]
-    assert output == f"id      {ID}\nstatus  active\n"
+    out.one(None, [("id", ID), ("status", "active"), ("vpc", None)])
+    assert text_of(out) == f"id      {ID}\nstatus  active\n"
+
+
+def text_of(out: Out) -> str:
+    """Return what was written to the terminal."""
+    screen = out.streams.out.target
+    assert isinstance(screen, Screen)
+    return screen.getvalue()
 
 
 @pytest.mark.parametrize("time", [None, datetime(1970, 1, 1, tzinfo=UTC)])

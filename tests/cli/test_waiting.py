@@ -1,22 +1,19 @@
 """The `wait` command: results, progress and resuming."""
 
 import asyncio
-import io
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from di_async import Change, DigitalOcean, PollPolicy
-from di_async.cli.output import Out, format_duration
+from di_async.cli.output import format_duration
 from di_async.cli.progress import follow
 from di_async.cli.run import Cli
-from di_async.cli.settings import Format, Settings
 from di_async.core.waiting.resume_token import ResumeToken
 from di_async.emulator import Emulator
-from tests.cli.helpers import ABSENT, EASY, Di
+from tests.cli.helpers import ABSENT, EASY, Di, Screen, cli_with_stderr
 
 
 def test_wait_until_active(di: Di, di_emulator: Emulator) -> None:
@@ -118,20 +115,23 @@ async def follow_and_cancel(cli: Cli, change: Change[Any]) -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 async def test_cancelled_wait_prints_how_to_resume(stuck: Change[None], terminal: bool) -> None:
     """The message states that the change continues and is billed."""
-    err = Console(file=io.StringIO(), force_terminal=terminal, width=100, soft_wrap=True)
-    await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), stuck)
-    output = err.file.getvalue()  # type: ignore[attr-defined]
+    err = Screen(terminal=terminal)
+    await follow_and_cancel(cli_with_stderr(err), stuck)
+    output = err.getvalue()
     assert "continues, and is billed" in output
     assert "di-async wait web --for deleted" in output
     token = output.partition("di-async wait --resume ")[2].strip()
     assert ResumeToken.decode(token).resource.id == stuck.id
 
 
-async def test_terminal_shows_one_live_line(stuck: Change[None]) -> None:
+async def test_terminal_shows_one_live_line(
+    stuck: Change[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It shows action, status and time, and is redrawn in place."""
-    err = Console(file=io.StringIO(), force_terminal=True, width=100)
-    await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), stuck)
-    output = err.file.getvalue()  # type: ignore[attr-defined]
+    monkeypatch.setenv("TERM", "xterm")
+    err = Screen()
+    await follow_and_cancel(cli_with_stderr(err), stuck)
+    output = err.getvalue()
     assert "delete " in output
     assert "0:00" in output
     assert "\x1b[2K" in output
@@ -178,12 +178,12 @@ def test_a_wait_for_a_deletion_of_others(di: Di, di_emulator: Emulator) -> None:
 async def test_cancelled_wait_without_a_write(di_emulator: Emulator, deleted: bool) -> None:
     """No change goes on: the message says that the instance was left as it is."""
     instance = di_emulator.add_instance(name="web", status="updating", settles_in=1e9)
-    err = Console(file=io.StringIO(), width=100, soft_wrap=True)
+    err = Screen(terminal=False)
     polling = PollPolicy(target_lag=0.02)
     async with DigitalOcean(di_emulator.token, base_url=di_emulator.url, polling=polling) as client:
         wait = client.dedicated_inferences.begin_wait(instance.id, deleted=deleted)
-        await follow_and_cancel(Cli(Settings(), Out(Format.TABLE), err), wait)
-    output = err.file.getvalue()  # type: ignore[attr-defined]
+        await follow_and_cancel(cli_with_stderr(err), wait)
+    output = err.getvalue()
     assert "continues" not in output
     assert "billed while it exists" in output
     assert (f"Delete it: di-async delete {instance.id}" in output) is deleted
