@@ -118,8 +118,9 @@ class Listing(ClearsFrames, AsyncIterator[T], Generic[T]):
         if self.drifted:
             gaps.append(DIError("the list changed, or ended before its total; rows may be missing"))
         if self._unreadable_error is not None:
+            count = "1 row" if self._unreadable == 1 else f"{self._unreadable} rows"
             first = self._unreadable_error
-            gaps.append(DecodeError(f"{self._unreadable} rows cannot be read; the first: {first}"))
+            gaps.append(DecodeError(f"{count} cannot be read; the first: {first}"))
         return rows, tuple(gaps)
 
     async def aclose(self) -> None:

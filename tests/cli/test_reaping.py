@@ -33,6 +33,14 @@ def test_only_expired_ones_are_deleted(di: Di, di_emulator: Emulator) -> None:
     assert "0 deleted, 1 not expired" in di("reap").err
 
 
+def test_a_list_that_is_redirected(di: Di, di_emulator: Emulator) -> None:
+    """The advice names the option of the command."""
+    di_emulator.fault("status", status=302, on="GET /v2/dedicated-inferences", times=None)
+    result = di("reap")
+    assert result.code == 1
+    assert "check --base-url" in result.err
+
+
 def test_a_signal_says_that_something_may_bill(
     di_emulator: Emulator, environment: dict[str, str]
 ) -> None:

@@ -335,7 +335,7 @@ async def test_rows_that_cannot_be_read_are_counted_once() -> None:
         await listing.collect_readable()
     rows, (gap,) = await listing.collect_readable()
     assert rows == [0, 1, 3, 4, 5, 6, 7]
-    assert str(gap).startswith("1 rows cannot be read")
+    assert str(gap).startswith("1 row cannot be read")
 
 
 @pytest.mark.parametrize("after_s", [0.05, 0.15, 0.25])
@@ -467,7 +467,7 @@ async def test_id_that_is_not_text_is_a_decode_error(id: Any) -> None:
     rows, gaps = await Listing(fetch, lambda row: row["id"], 200).collect_readable()
     assert rows == ["a"]
     assert [str(gap) for gap in gaps] == [
-        "1 rows cannot be read; the first: a list row has an id that is not text @ $.id"
+        "1 row cannot be read; the first: a list row has an id that is not text @ $.id"
     ]
 
 

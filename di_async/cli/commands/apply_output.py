@@ -132,7 +132,8 @@ def _print_warnings(cli: Cli, report: "ApplyReport", *, prune: bool) -> None:
             *(() if prune else ("--prune deletes them",)),
         )
     for provider, error in report.unsearched:
-        cli.message(f"failed: {provider} was not searched for earlier deployments: {error}")
+        why = with_option_names(str(error), cli.settings)
+        cli.message(f"failed: {provider} was not searched for earlier deployments: {why}")
 
 
 def print_report(

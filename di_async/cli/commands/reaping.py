@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from di_async.cli.hints import with_option_names
 from di_async.cli.output import Column, format_time
 from di_async.cli.run import FAILED, Cli
 from di_async.cli.typer_commands import command, new_app
@@ -63,7 +64,7 @@ async def reap_expired(
     else:
         cli.out.document({"reaped": [_document(outcome, row) for outcome, row in rows]})
     for row in report.failed:
-        cli.message(f"failed: {row}")
+        cli.message(f"failed: {with_option_names(str(row), cli.settings)}")
     if report.failed:
         raise typer.Exit(FAILED)
 
