@@ -36,7 +36,7 @@ from tests.builders.gcore import (
     no_such,
     sample,
 )
-from tests.fake_network import Step, answer
+from tests.fake_network import Delayed, Step, answer
 from tests.gcore.helpers import ONE, TASK_PATH, V2, V3, routed, sent
 from tests.support import VIRTUAL
 
@@ -318,7 +318,7 @@ LOCKED = answer(409, {"exception_class": "ConflictError", "message": "locked by 
 ACCEPTED_AT = "2026-06-01T12:00:00+00:00"
 
 
-def at(seconds: float, step: Any) -> Step:
+def at(seconds: float, step: Any) -> Response:
     """Return a response with the server's time, so long after the DELETE was accepted."""
     date = datetime.fromisoformat(ACCEPTED_AT) + timedelta(seconds=seconds)
     headers = {"date": format_datetime(date, usegmt=True)}
@@ -355,6 +355,18 @@ async def test_a_lost_delete_ends_when_others_use_the_name_again() -> None:
         change = await client.inference_deployments.delete(NAME)
         await change.wait(timeout=600)
     assert len(network.requests_of("DELETE")) == 1
+
+
+async def test_a_replica_that_still_shows_the_deletion_of_others() -> None:
+    """What others have created since the call began ends the wait, though a read lags behind it."""
+    seen = [
+        Delayed(30.0, at(30, deployment(-600, "DELETING"))),
+        at(31, deployment(10, "DEPLOYING")),
+    ]
+    async with routed({f"DELETE {ONE}": no_such(), GET: seen}) as (client, _):
+        change = await client.inference_deployments.delete(NAME)
+        await change.wait(timeout=600)
+        assert change.history[-1].note == "settled: what has its name was created after the delete"
 
 
 async def test_a_resumed_wait_ends_when_others_use_the_name_again() -> None:

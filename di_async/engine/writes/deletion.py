@@ -84,7 +84,8 @@ async def _delete(
         if not isinstance(answer, DIError):
             logger.info("delete of %s accepted", id)
             grace = accepted_delete_grace(has_operation=bool(answer[1]))
-            return _change(engine, adapter, id, by_name, answer, longest_grace=grace, deletes=True)
+            at = _certainly_after(engine, by_name, engine.clock.moment())
+            return _change(engine, adapter, id, at, answer, longest_grace=grace, deletes=True)
         # A 404, or a lost response: a GET shows what exists now.
         is_404 = isinstance(answer, NotFoundError)
         not_found += is_404
@@ -99,20 +100,21 @@ async def _delete(
                 logger.warning("%s was not found, so nothing was deleted. %s", id, where)
             proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
             outcome: Any = {"already_gone": not was_lost, "settled_by": proof}
-            return _change(engine, adapter, id, by_name, deletes=was_lost, **outcome)
-        if seen.deleting:
-            return _change(engine, adapter, id, by_name)  # by a lost attempt, or by others
+            return _change(engine, adapter, id, deletes=was_lost, **outcome)
+        if seen.deleting:  # by a lost attempt, or by others
+            return _change(engine, adapter, id, _certainly_after(engine, by_name, began))
         if by_name is not None and created_since(engine, by_name, began, seen.resource):
             proof = f"what has the name {id} was created after this DELETE"
             outcome = {"already_gone": not was_lost, "settled_by": proof}
-            return _change(engine, adapter, id, by_name, deletes=True, **outcome)
+            return _change(engine, adapter, id, deletes=True, **outcome)
         if may_resend and seen.resource is not None:
             continue
         if not isinstance(answer, NotFoundError):
             raise answer
         if attempt >= engine.retry.attempts and not (seen.missing and is_new):
             _check_unproven(id, answer, None if was_lost else seen.resource)
-            return _change(engine, adapter, id, by_name)  # its wait finds out
+            at = _certainly_after(engine, by_name, began)
+            return _change(engine, adapter, id, at)  # its wait finds out
         await backoff(engine, min(attempt, 5))
 
 
@@ -128,10 +130,11 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
         return error
 
 
-def _not_before_now(engine: Engine, request: Request) -> datetime:
-    """Return a time by the provider's clock that is certainly not earlier than now."""
-    window = engine.call_window(request, engine.clock.moment())
-    return datetime.fromtimestamp(window.surely_begun_at, UTC)
+def _certainly_after(engine: Engine, by_name: Request | None, moment: Moment) -> datetime | None:
+    """Return a time by the provider's clock that is certainly later; None if no id is a name."""
+    if by_name is None:
+        return None
+    return datetime.fromtimestamp(engine.call_window(by_name, moment).surely_begun_at, UTC)
 
 
 def created_since(engine: Engine, request: Request, began: Moment, resource: Any) -> bool:
@@ -232,12 +235,11 @@ def _change(
     engine: Engine,
     adapter: ResourceAdapter[Any],
     id: str,
-    by_name: Request | None,
+    deleted_at: datetime | None = None,
     answer: AcceptedWrite = _NO_ANSWER,
     **outcome: Any,
 ) -> Change[None]:
     initial, operations = answer
-    deleted_at = None if by_name is None else _not_before_now(engine, by_name)
     expectation = Expectation(
         action=Action.DELETE, accepted_at=engine.clock.now(), deleted_at=deleted_at
     )
