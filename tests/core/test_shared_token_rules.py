@@ -239,7 +239,7 @@ def test_reset_of_an_hour_is_of_requests_sent_just_now(reset_in: float) -> None:
 
 def test_first_pause_after_each_short_retry_after_is_the_same() -> None:
     """A `retry-after` that a window explains is believed, and at least a second."""
-    for wait, block in ((0.0, 1.0), (0.5, 1.0), (3600.0, 3600.0)):
+    for wait, block in ((0.01, 1.0), (0.5, 1.0), (3600.0, 3600.0)):
         budget = RequestBudget()
         for now in (START, START + 5000.0):
             budget.learn(now, RateLimitInfo(limited=True, retry_after=wait))
