@@ -131,7 +131,7 @@ async def _attempt(send: Send, call: CallRecord, not_found: int) -> AcceptedWrit
 
 
 def _certainly_after(engine: Engine, by_name: Request | None, moment: Moment) -> datetime | None:
-    """Return a time by the provider's clock that is certainly later; None if no id is a name."""
+    """Return a time by the provider's clock that is certainly later, if the id is a name."""
     if by_name is None:
         return None
     return datetime.fromtimestamp(engine.call_window(by_name, moment).surely_begun_at, UTC)
