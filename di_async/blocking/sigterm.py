@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
-from di_async.engine.deployments.sigterm import EXIT_CODE, forget_in_forks
+from di_async.engine.deployments.sigterm import EXIT_CODE, forget_in_forks, is_unhandled
 
 __all__ = ["enter", "leave"]
 
@@ -21,7 +21,7 @@ _blocks = 0
 def _count(change: int) -> None:
     global _blocks
     _blocks += change
-    if _blocks and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    if _blocks and is_unhandled():
         signal.signal(signal.SIGTERM, _on_signal)
     elif not _blocks and signal.getsignal(signal.SIGTERM) is _on_signal:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -30,7 +30,7 @@ from di_async.emulator import Emulator, threaded
 from tests.blocking.support import LIFECYCLE, client_of
 from tests.clouds.ensuring import ENSURABLE, a_body
 from tests.clouds.support import Cloud
-from tests.concurrent_ensure.worker import api
+from tests.concurrent_ensure.worker import access, api, connect
 from tests.fleet.fleets import a_fleet, an_entry
 
 NAMES = ("web-1", "web-2")
@@ -178,6 +178,23 @@ def test_temporary_block_that_is_not_entered_as_it_should_be(cloud: Cloud, emu: 
         block.__exit__(None, None, None)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         assert list(deployments.list()) == []
+
+
+def test_a_block_that_a_loop_never_left_does_not_keep_sigterm(emu: Emulator) -> None:
+    """The next block deletes its deployment on SIGTERM, although that one's handler is there."""
+    left: list[Any] = []
+
+    async def enter() -> None:
+        async with connect(*access("digitalocean", emu)) as client:
+            left.append(client.dedicated_inferences.temporary(a_body(ENSURABLE[0])))
+            await left[0].__aenter__()
+
+    asyncio.run(enter())
+    of_the_loop = signal.getsignal(signal.SIGTERM)
+    with client_of("digitalocean", emu) as client:
+        with client.dedicated_inferences.temporary(a_body(ENSURABLE[0])):
+            assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, of_the_loop)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @everywhere

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from di_async.engine.log import Log
 
-__all__ = ["EXIT_CODE", "enter", "forget_in_forks", "leave"]
+__all__ = ["EXIT_CODE", "enter", "forget_in_forks", "is_unhandled", "leave"]
 
 logger = Log("di_async")
 
@@ -37,7 +37,7 @@ class _Guard(Struct, eq=False):
 
     def install(self) -> None:
         # Not the loop's: a handler that the program adds to the loop would replace it unseen.
-        if _in_main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        if _in_main_thread() and is_unhandled():
             signal.signal(signal.SIGTERM, self.on_signal)
 
     def remove(self) -> None:
@@ -65,6 +65,13 @@ class _Guard(Struct, eq=False):
     def end_process(self) -> None:
         self.remove()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_unhandled() -> bool:
+    """Return whether the program does not handle SIGTERM; a guard whose loop is closed does not."""
+    handler = signal.getsignal(signal.SIGTERM)
+    guard = getattr(handler, "__self__", None)
+    return handler == signal.SIG_DFL or (isinstance(guard, _Guard) and guard.loop.is_closed())
 
 
 def _in_main_thread() -> bool:
