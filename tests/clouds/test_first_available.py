@@ -93,6 +93,7 @@ async def test_unexplained_failures_are_bounded() -> None:
             await api.create_first_available(spec_of(_DO), regions=["atl1", "nyc2", "tor1"])
         assert len(failed.value.attempts) == 3
         assert {attempt.outcome for attempt in failed.value.attempts} == {"failed"}
+        assert not [odd for odd in (".;", "..") if odd in str(failed.value)]
         assert await names(api) == []
 
 

@@ -84,7 +84,8 @@ class Search:
         return self.target.explain(error)
 
     def _no_capacity(self, last: DIError | None) -> NoCapacityError:
-        story = "; ".join(map(str, self.attempts)) or "no place offers it"
+        tries = [str(one).rstrip(".") for one in self.attempts]
+        story = "; ".join(tries) or "no place offers it"
         hint = "" if last is None else " What was created there has been deleted."
         return NoCapacityError(
             f"{self.target.name_of(self.spec)} could not be created anywhere: {story}.{hint}",
