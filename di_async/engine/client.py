@@ -83,7 +83,8 @@ class Client(ClientBound):
     async def aclose(self) -> None:
         """End every open wait and call with `ClientClosedError`, and close the network.
 
-        Accepted changes continue at the provider, and bill. Closing twice does nothing.
+        Accepted changes continue at the provider, and bill; what `temporary` blocks that are still
+        open have made is deleted first. Closing twice does nothing.
         """
         # An anyio scope that is cancelled would cancel this, too, and so replace the error of the
         # call that it ended, with its notes.

@@ -7,7 +7,7 @@ import asyncio
 import contextvars
 import math
 import ssl as ssl_module
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
@@ -33,6 +33,7 @@ from di_async.core.waiting.resume_token import ResourceRef, ResumeToken, unpack_
 from di_async.engine.budget_loops import begin_use, end_use
 from di_async.engine.client_options import NetworkOptions, full_user_agent
 from di_async.engine.clock import Clock
+from di_async.engine.concurrency import for_each
 from di_async.engine.endpoints.connecting import Connector
 from di_async.engine.endpoints.serving import OpenTransport, Probe, ServingEndpoint, endpoint_of
 from di_async.engine.hooks import EventCallback, Guarded, checked_callback
@@ -81,6 +82,8 @@ class Engine:
     budget: RequestBudget | None
     on_event: Guarded | None = None
     telemetry: Observer | None = None
+    before_close: set[Callable[[], Coroutine[Any, Any, None]]] = field(factory=set, init=False)
+    """Called and awaited before the client is closed, as they still need it. They do not raise."""
     _runtime: _Runtime | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
     _new: NewResources = field(factory=NewResources, init=False)
@@ -170,6 +173,17 @@ class Engine:
 
     async def close(self) -> None:
         """End everything that is open. Closing twice does nothing."""
+        try:
+            if self._runtime is not None and not self._closed:
+                self.running  # noqa: B018 - raise on another loop
+                done: set[Callable[[], Coroutine[Any, Any, None]]] = set()
+                while new := self.before_close - done:
+                    await for_each(new, lambda end: end())
+                    done |= new
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         if self._closed:
             return
         runtime = self._runtime and self.running

@@ -117,23 +117,52 @@ async def test_async_generator_that_ends_early_deletes_it(cloud: Cloud, how: str
 
 
 @VIRTUAL
+@everywhere
+@pytest.mark.parametrize("seconds", [0, 10, 1200], ids=["preparing", "creating", "open"])
+async def test_a_client_deletes_what_its_open_blocks_made_before_it_closes(
+    cloud: Cloud, seconds: float
+) -> None:
+    """Services close their client while the tasks of requests are still cancelled."""
+    world = a_world()
+    if seconds == 10:
+        world.fault("slow", on=cloud.POST, delay_s=20)
+
+    async def hold(api: Any) -> None:
+        async with api.temporary(spec_of(cloud)):
+            await asyncio.sleep(3600)
+
+    async with cloud.client(world) as client, cloud.client(world) as other:
+        holding = asyncio.create_task(hold(cloud.api(client)))
+        await asyncio.sleep(seconds)
+        await client.aclose()
+        assert bool(requests_of(world, "DELETE")) == bool(seconds)
+        holding.cancel()
+        await asyncio.wait([holding])
+        assert await names(cloud.api(other)) == []
+
+
+@VIRTUAL
+@pytest.mark.parametrize("refused", [False, True])
 async def test_block_that_is_dropped_after_its_client_is_reported(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, refused: bool
 ) -> None:
     """Nothing can be deleted over a closed client: an error names what may exist.
 
     SIGTERM ends the process again, as nothing is left that it could delete.
     """
+    world = a_world()
 
     async def deployments(api: Any) -> AsyncIterator[Any]:
         async with api.temporary(spec_of(_DO)) as found:
             yield found
 
-    async with _DO.client(a_world()) as client:
+    async with _DO.client(world) as client:
         generator = deployments(_DO.api(client))
         name = (await anext(generator)).name
+        if refused:
+            world.fault("status", on=_DO.DELETE, status=403, times=None)
     await generator.aclose()  # type: ignore[attr-defined]
-    assert f"{name} was abandoned; it may exist, and bill" in caplog.text
+    assert (f"{name} was abandoned; it may exist, and bill" in caplog.text) == refused
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 

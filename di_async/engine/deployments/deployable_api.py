@@ -86,9 +86,10 @@ class DeployableApi(ResourceApi[R]):
 
         It is deleted whatever ends the block or the wait before it: an error, a cancellation, the
         end of an async generator around it, SIGINT, and SIGTERM where the program has no handler
-        of its own. An interrupt is logged as a warning that names the deployment; further
-        interrupts do not cut the deletion short. A failed deletion is tried again, and GET 404
-        proves it. The name contains its expiry, so that `reap` can delete it after a crash.
+        of its own, or the end of the client. An interrupt is logged as a warning that names the
+        deployment; further interrupts do not cut the deletion short. A failed deletion is tried
+        again, and GET 404 proves it. The name contains its expiry, so that `reap` can delete it
+        after a crash.
 
         Args:
             spec: as for `create`; its name becomes part of the deployment's name.

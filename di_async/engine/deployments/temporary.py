@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -110,6 +111,10 @@ class Temporary(Generic[T]):
     """Why the create failed."""
     _unresolved: str = field(default="", init=False)
     """What a create may have made that was not found."""
+    _cleaning: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+    """Held while it is deleted: by the end of the block, or by the end of the client."""
+    _is_clean: bool = field(default=False, init=False)
+    """Whether nothing is left to delete."""
     _announced: bool = field(default=False, init=False)
     """Whether the deletion was logged."""
 
@@ -148,6 +153,7 @@ class Temporary(Generic[T]):
                 "a temporary deployment is entered once; make one for each block"
             )
         self._owner = sigterm.enter()
+        self.target.engine.before_close.add(self._end_with_client)
         try:
             found: T = await self._start()
         except BaseException as error:
@@ -165,6 +171,8 @@ class Temporary(Generic[T]):
 
     async def _start(self) -> Any:
         await self._prepare()
+        if self._is_clean:
+            raise ClientClosedError("the client was closed before anything was created")
         # In a task of its own: its answer holds the id, so that a cancellation does not end it.
         # The spec may hold secrets, so no variable here holds it: tracebacks may show variables.
         self._creating = asyncio.ensure_future(
@@ -215,8 +223,7 @@ class Temporary(Generic[T]):
         # An async generator that is closed can await. A coroutine cannot, but its loop still runs
         # the deletion, which is a task of its own.
         if isinstance(error, GeneratorExit) and not self._is_usable:
-            logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
-            sigterm.leave(self._owner)
+            self._abandon(self._owner)
             return
         self._until = asyncio.get_running_loop().time() + self.cleanup_timeout
         cancelled: asyncio.CancelledError | None = None
@@ -227,6 +234,7 @@ class Temporary(Generic[T]):
             task, cancelled = await finish(self._clean_up, self._announce)
             failure = self._failure(task)
         finally:
+            self.target.engine.before_close.discard(self._end_with_client)
             terminated = sigterm.leave(self._owner)
         if failure is not None:
             raise failure from error if error is not None else failure.last_error
@@ -245,6 +253,12 @@ class Temporary(Generic[T]):
                 method=error.method,
                 path=error.path,
             ) from error
+
+    def _abandon(self, owner: "asyncio.Task[object]") -> None:
+        """End a block that can delete nothing any more."""
+        if not self._is_clean:
+            logger.error("%s was abandoned; it may exist, and bill", self.name or "a create")
+        sigterm.leave(owner)
 
     def _report_unresolved(self, *errors: BaseException | None) -> None:
         """Report what a create may have made that was not found, unless its own error is raised."""
@@ -287,12 +301,23 @@ class Temporary(Generic[T]):
             self.target.noun, self.name, id, self._price, reason, has_expiry=bool(self.name)
         )
 
+    async def _end_with_client(self) -> None:
+        """Delete it before the client is closed, as the end of the block could not do it then."""
+        self._until = asyncio.get_running_loop().time() + self.cleanup_timeout
+        self._announce()
+        with suppress(DIError):  # the end of the block reports it
+            await self._clean_up()
+
     async def _clean_up(self) -> None:
         """Find out what the create made, and delete it. May be begun again."""
-        if self._creating is None:
-            return
+        async with self._cleaning:
+            if not self._is_clean and self._creating is not None:
+                await self._delete_created(self._creating)
+            self._is_clean = True
+
+    async def _delete_created(self, creating: "asyncio.Task[Change[Any]]") -> None:
         if self.change is None:
-            await self._find_created(self._creating)
+            await self._find_created(creating)
         for id, deletion in list(self._ids.items()):
             self._failed_id = id
             keep = partial(self._ids.__setitem__, id)
