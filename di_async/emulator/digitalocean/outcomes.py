@@ -50,10 +50,9 @@ class Context(ProviderContext[Store]):
         instance = self.store.fault_target(fault)
         if instance.in_flight:
             self.store.save(instance.with_last_write(_with_fault(instance.last_write, fault, now)))
-            self.store.advance(now)
         else:
             self.store.schedule_failure(instance.id, now + (fault.seconds or 0.0))
-            self.store.advance(now)
+        self.store.advance(now)
 
 
 def _with_fault(write: Write, fault: Fault, now: float) -> Write:
