@@ -82,6 +82,7 @@ async def apply_fleet(
     Credentials are read from the environment. --max-hourly is the limit for the whole fleet.
     """
     from di_async import Fleet
+    from di_async.fleet.applying import check_fleet_price
 
     limit = PriceLimit.parse(max_hourly, allow_unknown=allow_unknown_price)
     _check_settings(cli)
@@ -102,7 +103,9 @@ async def apply_fleet(
             planned = evolve(planned, unsearched=(*planned.unsearched, *unsearched))
             if planned.has_work or planned.failed:
                 apply_output.print_plan(cli, planned)
-                _check_price(planned, limit)
+                check_fleet_price(
+                    planned, limit.by_currency or None, allow_unknown_price=limit.allow_unknown
+                )
                 apply_output.print_not_on_offer(cli, planned)
             if plan or not planned.has_work:
                 _conclude(cli, planned if plan else evolve(planned, dry_run=False))
@@ -239,12 +242,6 @@ def _run_again(done: "ApplyReport", token_file: Path | None) -> str:
     """Return the advice to run the command again; a file that holds tokens is not overwritten."""
     held = token_file is not None and apply_output.token_lines(done.results)
     return "Run the same command again" + (", with another file for --token-out," if held else "")
-
-
-def _check_price(planned: "ApplyReport", limit: PriceLimit) -> None:
-    from di_async.fleet.applying import check_fleet_price
-
-    check_fleet_price(planned, limit.by_currency or None, allow_unknown_price=limit.allow_unknown)
 
 
 def _write_tokens(done: "ApplyReport", file: Any) -> str | None:
