@@ -290,7 +290,7 @@ def test_other_content_after_an_update_of_a_resource_in_progress(
 ) -> None:
     """Progress counts if this update's operation has ended; else it may be an earlier change's."""
     case = update(before_phase=Phase.WORKING)
-    evidence = Evidence(operation_ended=operation_ended)
+    evidence = Evidence(operation_ended=True) if operation_ended else Evidence()
     for read in (found(1, WORKING if progress else OTHER), *(found(n, OTHER) for n in (5, 20, 35))):
         evidence = fold(case, evidence, read)
     assert judge(case, evidence) == expected

@@ -423,6 +423,60 @@ def test_id_due_by_now_survives_a_new_plan() -> None:
     assert account.schedule.next_read(account.now, lambda: PLENTY) == ReadOne(item)
 
 
+def listed_once(quota: PollQuota = PLENTY, **policy: Any) -> Account:
+    """Return an account with two watched ids, whose page was read at 0 and shows progress."""
+    account = Account(["a", "b"], quota)
+    account.schedule = PollSchedule(PollPolicy(target_lag=LAG, **policy), lambda _: None)
+    account.watch(["a", "b"])
+    read = account.schedule.next_read(0.0, lambda: quota)
+    assert read == ReadPage(1)
+    account.reply(read)
+    return account
+
+
+def requested(account: Account) -> list[str]:
+    """Return the ids that are to be read by GET by a certain time."""
+    return [entry.id for entry in account.schedule if entry.due_by != math.inf]
+
+
+def test_rows_that_never_change_are_checked_by_get() -> None:
+    """After ten minutes without a change one id is read by GET, and at the next check the other."""
+    account = listed_once()
+    account.run(599.5)
+    account.schedule.check_unchanged(599.5)
+    assert requested(account) == []
+    account.run(0.5)
+    account.schedule.check_unchanged(600.0)
+    (first,) = requested(account)
+    account.run(20.0)
+    assert first in account.reads()
+    account.schedule.check_unchanged(account.now)
+    (second,) = requested(account)
+    assert second != first
+
+
+def test_rows_that_change_are_not_checked_by_get() -> None:
+    """The ten minutes begin again with each row that changes."""
+    account = listed_once()
+    account.now = 300.0
+    account.schedule.row_examined(account.entry("a"), 1, 300.0, settled=False, again=False)
+    account.schedule.check_unchanged(899.5)
+    assert requested(account) == []
+    account.schedule.check_unchanged(900.0)
+    assert len(requested(account)) == 1
+
+
+def test_rows_are_not_checked_where_gets_are_too_many() -> None:
+    """With `confirm="never"`, or where the quota is short, no GET checks a list."""
+    account = listed_once(confirm="never")
+    account.schedule.check_unchanged(9999.0)
+    assert requested(account) == []
+    account = listed_once(PollQuota(burst=1e6, remaining=1))
+    assert account.schedule.pace.quota_bound
+    account.schedule.check_unchanged(9999.0)
+    assert requested(account) == []
+
+
 def test_new_id_on_an_unchanged_row_is_located() -> None:
     """A new id on an unchanged row is located without a GET."""
     account = located(150, named(50))
