@@ -129,7 +129,13 @@ SAMPLED = (
     Target("core/**/*.py", later=("tests/core", "tests/engine/test_session.py")),
     Target(
         "engine/**/*.py",
-        later=("tests/engine", "tests/promises/test_0*.py", "tests/promises/test_pacing.py"),
+        later=(
+            "tests/engine",
+            "tests/promises/test_0*.py",
+            "tests/promises/test_pacing.py",
+            "tests/gcore/test_lost_writes.py",  # deletes by name
+            "tests/digitalocean/test_small_writes.py",
+        ),
     ),
     Target("fleet/*.py", later=("tests/fleet",)),
     Target("digitalocean/*.py", later=("tests/digitalocean", "tests/promises/test_08*.py")),
