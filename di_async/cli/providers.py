@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from di_async import InvalidInputError
 from di_async.cli.settings import Provider
@@ -113,6 +113,4 @@ async def cloud_for(cli: "Cli", command: str) -> "AsyncIterator[Cloud[Any, Any]]
 
 def digitalocean_for(cli: "Cli", command: str) -> "AbstractAsyncContextManager[DigitalOceanCloud]":
     """Connect to DigitalOcean, for a command that no other provider has; see `cloud_for`."""
-    found: Any = cloud_for(cli, command)
-    connecting: AbstractAsyncContextManager[DigitalOceanCloud] = found
-    return connecting
+    return cast("AbstractAsyncContextManager[DigitalOceanCloud]", cloud_for(cli, command))

@@ -99,14 +99,16 @@ async def _delete(
                 where = location_hint if by_name is not None or is_uuid(id) else _NO_UUID
                 logger.warning("%s was not found, so nothing was deleted. %s", id, where)
             proof = "DELETE and GET answered 404" if not_found else "GET answered 404"
-            outcome: Any = {"already_gone": not was_lost, "settled_by": proof}
-            return _change(engine, adapter, id, deletes=was_lost, **outcome)
+            return _change(
+                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=was_lost
+            )
         if seen.deleting:  # by a lost attempt, or by others
             return _change(engine, adapter, id, _certainly_after(engine, by_name, began))
         if by_name is not None and created_since(engine, by_name, began, seen.resource):
             proof = f"what has the name {id} was created after this DELETE"
-            outcome = {"already_gone": not was_lost, "settled_by": proof}
-            return _change(engine, adapter, id, deletes=True, **outcome)
+            return _change(
+                engine, adapter, id, already_gone=not was_lost, settled_by=proof, deletes=True
+            )
         if may_resend and seen.resource is not None:
             continue
         if not isinstance(answer, NotFoundError):

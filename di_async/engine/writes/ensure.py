@@ -41,8 +41,8 @@ DUPLICATES = "%d %ss are named %s: %s is used; also there, and billed: %s"
 # How often the work begins again after another write came first, and the seconds before that.
 _ROUNDS = 20
 _FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 1.0, 2.0, 30.0
-# After so many updates without an answer, the API does not answer them.
-_MAX_LOST_UPDATES = 3
+# The call ends once this many of its writes were not answered, and the last one is an update.
+_MAX_LOST_WRITES = 3
 # Seconds before each look for a resource whose name is taken: lists lag.
 _APPEARS_AFTER_S = (0.0, 0.5, 1.5, 3.0, 5.0, 10.0, 15.0)
 # A list may not show for so long what was created.
@@ -195,7 +195,7 @@ class _Run(Struct, Generic[R], frozen=True):
                 # Another call came first, or the response was lost: what exists now decides.
                 if isinstance(error, OutcomeUnknownError):
                     self.unknown.append(error)
-                    if live is not None and len(self.unknown) >= _MAX_LOST_UPDATES:
+                    if live is not None and len(self.unknown) >= _MAX_LOST_WRITES:
                         raise
                 if live is None and not await self._appears():
                     raise
